@@ -1,0 +1,7 @@
+//! Minthouse: a multi-tenant backend for digital-collectible marketing and sale.
+//!
+//! The top level names what the business does; `platform` and `api` are the ground it stands on.
+//! docs/ARCHITECTURE.md is the map.
+
+pub mod api;
+pub mod platform;
