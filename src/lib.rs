@@ -4,4 +4,7 @@
 //! docs/ARCHITECTURE.md is the map.
 
 pub mod api;
+pub mod events;
 pub mod platform;
+pub mod schema;
+pub mod tenancy;

@@ -26,6 +26,9 @@ pub enum Fault {
     TimedOut,
     #[error("unavailable: {0}")]
     Unavailable(#[source] anyhow::Error),
+    /// Lost a race that a second try may win; the edge tries again before a client ever sees this.
+    #[error("contended: {0:#}")]
+    Contended(#[source] anyhow::Error),
     #[error("internal: {0:#}")]
     Internal(#[source] anyhow::Error),
 }
@@ -45,7 +48,7 @@ impl Fault {
             Fault::RateLimited(_) => "RATE_LIMITED",
             Fault::TooComplex(_) => "TOO_COMPLEX",
             Fault::TimedOut => "TIMED_OUT",
-            Fault::Unavailable(_) => "UNAVAILABLE",
+            Fault::Unavailable(_) | Fault::Contended(_) => "UNAVAILABLE",
             Fault::Internal(_) => "INTERNAL",
         }
     }
@@ -83,7 +86,7 @@ impl Fault {
                 "处理超时，请用相同的幂等键重试。",
                 "The request took too long; retry it with the same idempotency key.",
             ),
-            Fault::Unavailable(_) => fixed(
+            Fault::Unavailable(_) | Fault::Contended(_) => fixed(
                 "服务暂时不可用，请稍后用相同的幂等键重试。",
                 "The service is busy or restarting; retry shortly with the same idempotency key.",
             ),

@@ -2,5 +2,29 @@
 //!
 //! Nothing here knows the business; a test (`tests/suite/walls.rs`) keeps it so.
 
+pub mod clock;
+pub mod db;
 pub mod fault;
+pub mod id;
 pub mod language;
+pub mod page;
+pub mod randomness;
+pub mod refusal;
+pub mod secrets;
+pub mod values;
+pub mod vault;
+
+use std::sync::Arc;
+
+use clock::Clock;
+use db::Database;
+use randomness::Randomness;
+use vault::SealingKey;
+
+/// The parts that a use case works with. Made once, in `app.rs`; tests put scripted parts in.
+pub struct Platform {
+    pub database: Database,
+    pub clock: Arc<dyn Clock>,
+    pub randomness: Arc<dyn Randomness>,
+    pub master_key: SealingKey,
+}

@@ -1,0 +1,2 @@
+DROP TABLE ledger_operations;
+DROP TABLE ledger_blocks;

@@ -1,0 +1,9 @@
+DROP TABLE airdrops;
+DROP TABLE claims;
+DROP TABLE draws;
+DROP TABLE chance_entries;
+DROP TABLE participants;
+DROP TABLE draw_lanes;
+DROP TABLE prizes;
+DROP TABLE prize_plans;
+DROP TABLE activities;

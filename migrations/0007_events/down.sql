@@ -1,0 +1,3 @@
+DROP TABLE events;
+DROP TABLE event_sequences;
+DROP TABLE outbox;

@@ -1,0 +1,49 @@
+//! Event types and records.
+
+use chrono::{DateTime, Utc};
+use diesel::{Queryable, Selectable};
+use uuid::Uuid;
+
+use crate::schema::events;
+use crate::{stored_words, typed_id};
+
+typed_id!(EventId, "event");
+
+stored_words! {
+    /// What happened.
+    pub enum EventType {
+        /// A collectible moved through its issuance.
+        CollectibleChanged = "collectible.changed",
+        /// An activity was created, reviewed, published, paused or ended.
+        ActivityChanged = "activity.changed",
+        /// Somebody drew.
+        DrawRecorded = "draw.recorded",
+        /// A claim was made, taken up, delivered or lapsed.
+        ClaimChanged = "claim.changed",
+        /// An airdrop moved on.
+        AirdropChanged = "airdrop.changed",
+        /// An order was placed, paid, fulfilled, cancelled or expired.
+        OrderChanged = "order.changed",
+        /// A transfer moved on.
+        TransferChanged = "transfer.changed",
+        /// A holder signed on for the first time.
+        HolderRegistered = "holder.registered",
+        /// A merchant number was bound or verified.
+        MerchantChanged = "merchant.changed",
+        /// A domain was bound or verified.
+        DomainChanged = "domain.changed",
+    }
+}
+
+/// A published event.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = events)]
+pub struct Event {
+    pub id: EventId,
+    pub sequence: i64,
+    pub type_: EventType,
+    pub subject_id: Uuid,
+    pub subject_version: i32,
+    pub data: serde_json::Value,
+    pub occurred_at: DateTime<Utc>,
+}

@@ -1,0 +1,12 @@
+//! PostgreSQL: the pools, transactions, migrations, and the embedded child.
+//!
+//! There is no way from here to a bare connection. A [`Transaction`] begins under one login role with the settings
+//! that the row-security policies read, and ends by `commit` or not at all.
+
+mod pool;
+mod transaction;
+
+pub mod migrate;
+
+pub use pool::{Database, PoolSettings};
+pub use transaction::{Access, Role, Session, Transaction, is_contention};

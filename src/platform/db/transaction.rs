@@ -1,0 +1,253 @@
+//! A transaction that begins with its first statement and gives its connection back only when it has ended.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use anyhow::anyhow;
+use diesel::deserialize::FromSqlRow;
+use diesel::expression::QueryMetadata;
+use diesel::pg::Pg;
+use diesel::query_builder::{AsQuery, QueryFragment, QueryId};
+use diesel::query_dsl::CompatibleType;
+use diesel::result::{DatabaseErrorKind, Error};
+use diesel_async::pooled_connection::deadpool::Object;
+// `RunQueryDsl` stays out of scope: its blanket methods would take over `load` on everything, atomics included.
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::future::try_join;
+use uuid::Uuid;
+
+use crate::platform::fault::Fault;
+
+/// The login roles of migration 0008; what each may see is written there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    Tenant,
+    Holder,
+    House,
+}
+
+impl Role {
+    pub const ALL: [Role; 3] = [Role::Tenant, Role::Holder, Role::House];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Tenant => "minthouse_tenant",
+            Role::Holder => "minthouse_holder",
+            Role::House => "minthouse_house",
+        }
+    }
+}
+
+/// Under which role a transaction runs, and the settings that row security reads.
+#[derive(Clone, Copy, Debug)]
+pub enum Session {
+    Tenant { tenant: Uuid },
+    Holder { tenant: Uuid, holder: Uuid },
+    House,
+}
+
+impl Session {
+    pub fn role(&self) -> Role {
+        match self {
+            Session::Tenant { .. } => Role::Tenant,
+            Session::Holder { .. } => Role::Holder,
+            Session::House => Role::House,
+        }
+    }
+
+    // SET LOCAL, never set_config: Citus forwards only the former. The values are UUIDs, so nothing needs quoting.
+    fn settings(&self) -> String {
+        match self {
+            Session::Tenant { tenant } => format!("; SET LOCAL app.tenant_id = '{tenant}'"),
+            Session::Holder { tenant, holder } => {
+                format!("; SET LOCAL app.tenant_id = '{tenant}'; SET LOCAL app.holder_id = '{holder}'")
+            }
+            Session::House => String::new(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// An open transaction.
+///
+/// Statements go through its methods, never through diesel's `RunQueryDsl`: the first one travels in the same round
+/// trip as `BEGIN` and the settings, each is counted, and faults are told apart once. They take `&self`, so that
+/// independent statements can be joined and travel together.
+pub struct Transaction {
+    connection: Option<Object<AsyncPgConnection>>,
+    session: Session,
+    access: Access,
+    begun: AtomicBool,
+    statements: Arc<AtomicU64>,
+}
+
+impl Transaction {
+    pub(super) fn new(
+        connection: Object<AsyncPgConnection>,
+        session: Session,
+        access: Access,
+        statements: Arc<AtomicU64>,
+    ) -> Self {
+        Self { connection: Some(connection), session, access, begun: AtomicBool::new(false), statements }
+    }
+
+    pub async fn load<'q, U, Q, S>(&self, query: Q) -> Result<Vec<U>, Fault>
+    where
+        Q: AsQuery + Send + 'q,
+        Q::Query: QueryFragment<Pg> + QueryId + Send + 'q,
+        Q::SqlType: CompatibleType<U, Pg, SqlType = S>,
+        U: FromSqlRow<S, Pg> + Send + 'static,
+        Pg: QueryMetadata<Q::SqlType>,
+        S: 'static,
+    {
+        let begin = self.take_begin();
+        let mut connection = self.connection()?;
+        let rows = diesel_async::RunQueryDsl::load::<U>(query, &mut connection);
+        let answer = match begin {
+            Some(begin) => {
+                let mut also = connection;
+                try_join(also.batch_execute(&begin), rows).await.map(|((), rows)| rows)
+            }
+            None => rows.await,
+        };
+        answer.map_err(fault)
+    }
+
+    /// The one row that there must be.
+    pub async fn one<'q, U, Q, S>(&self, query: Q) -> Result<U, Fault>
+    where
+        Q: AsQuery + Send + 'q,
+        Q::Query: QueryFragment<Pg> + QueryId + Send + 'q,
+        Q::SqlType: CompatibleType<U, Pg, SqlType = S>,
+        U: FromSqlRow<S, Pg> + Send + 'static,
+        Pg: QueryMetadata<Q::SqlType>,
+        S: 'static,
+    {
+        let mut rows = self.load::<U, Q, S>(query).await?;
+        let found = rows.len();
+        match rows.pop() {
+            Some(row) if found == 1 => Ok(row),
+            _ => Err(Fault::internal(anyhow!("one row was due, {found} came"))),
+        }
+    }
+
+    /// The one row, or none.
+    pub async fn optional<'q, U, Q, S>(&self, query: Q) -> Result<Option<U>, Fault>
+    where
+        Q: AsQuery + Send + 'q,
+        Q::Query: QueryFragment<Pg> + QueryId + Send + 'q,
+        Q::SqlType: CompatibleType<U, Pg, SqlType = S>,
+        U: FromSqlRow<S, Pg> + Send + 'static,
+        Pg: QueryMetadata<Q::SqlType>,
+        S: 'static,
+    {
+        let mut rows = self.load::<U, Q, S>(query).await?;
+        let found = rows.len();
+        match rows.pop() {
+            row if found <= 1 => Ok(row),
+            _ => Err(Fault::internal(anyhow!("at most one row was due, {found} came"))),
+        }
+    }
+
+    /// The number of rows affected.
+    pub async fn execute<'q, Q>(&self, query: Q) -> Result<usize, Fault>
+    where
+        Q: QueryFragment<Pg> + QueryId + Send + 'q,
+    {
+        let begin = self.take_begin();
+        let mut connection = self.connection()?;
+        let count = diesel_async::RunQueryDsl::execute(query, &mut connection);
+        let answer = match begin {
+            Some(begin) => {
+                let mut also = connection;
+                try_join(also.batch_execute(&begin), count).await.map(|((), count)| count)
+            }
+            None => count.await,
+        };
+        answer.map_err(fault)
+    }
+
+    /// Asserts that exactly `count` rows were affected; anything else means that a lock or a rule was missed.
+    pub async fn execute_exactly<'q, Q>(&self, count: usize, query: Q) -> Result<(), Fault>
+    where
+        Q: QueryFragment<Pg> + QueryId + Send + 'q,
+    {
+        match self.execute(query).await? {
+            affected if affected == count => Ok(()),
+            affected => Err(Fault::internal(anyhow!("{count} rows were to be affected, {affected} were"))),
+        }
+    }
+
+    /// Makes the transaction's effects last. Nothing counts as done before this has answered.
+    pub async fn commit(mut self) -> Result<(), Fault> {
+        if self.begun.load(Ordering::Relaxed) {
+            let mut connection = self.connection()?;
+            connection.batch_execute("COMMIT").await.map_err(fault)?;
+        }
+        self.connection = None; // it ended in order, so the pool may have the connection back
+        Ok(())
+    }
+
+    fn take_begin(&self) -> Option<String> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        (!self.begun.swap(true, Ordering::Relaxed)).then(|| {
+            let mode = match self.access {
+                Access::ReadOnly => "BEGIN READ ONLY",
+                Access::ReadWrite => "BEGIN",
+            };
+            format!("{mode}{}", self.session.settings())
+        })
+    }
+
+    fn connection(&self) -> Result<&AsyncPgConnection, Fault> {
+        let connection = self.connection.as_ref().expect("a transaction has its connection until it ends");
+        Ok(connection)
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        if !*self.begun.get_mut() {
+            return; // nothing was sent: the pool may have it back
+        }
+        if self.access == Access::ReadOnly && let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            // A read ends by being dropped. Its connection goes back once the server has forgotten the transaction.
+            runtime.spawn(async move {
+                let mut reference: &AsyncPgConnection = &connection;
+                if reference.batch_execute("ROLLBACK").await.is_err() {
+                    drop(Object::take(connection));
+                }
+            });
+        } else {
+            // Half a write: the server rolls back as the connection closes.
+            drop(Object::take(connection));
+        }
+    }
+}
+
+/// Whether the statement lost a race that a second try may win.
+pub fn is_contention(error: &Error) -> bool {
+    match error {
+        Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
+        // diesel has no kind for 40P01. The embedded cluster speaks English; elsewhere a deadlock is merely not retried.
+        Error::DatabaseError(DatabaseErrorKind::Unknown, information) => information.message() == "deadlock detected",
+        _ => false,
+    }
+}
+
+fn fault(error: Error) -> Fault {
+    match &error {
+        _ if is_contention(&error) => Fault::Contended(error.into()),
+        Error::DatabaseError(DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection, _) => {
+            Fault::Unavailable(error.into())
+        }
+        _ => Fault::internal(error),
+    }
+}
+

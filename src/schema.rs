@@ -1,0 +1,549 @@
+//! The tables as diesel sees them. Printed from the database by `make schema`; do not edit.
+
+diesel::table! {
+    activities (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        name_chinese -> Text,
+        name_english -> Text,
+        rules_chinese -> Text,
+        rules_english -> Text,
+        opens_at -> Timestamptz,
+        closes_at -> Timestamptz,
+        chances_per_holder -> Integer,
+        claim_days -> Integer,
+        state -> Text,
+        review_remark -> Nullable<Text>,
+        seed_commitment -> Nullable<Bytea>,
+        sealed_seed -> Nullable<Bytea>,
+        version -> Integer,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    airdrops (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        activity_id -> Uuid,
+        prize_id -> Uuid,
+        row_count -> Integer,
+        state -> Text,
+        version -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    allotments (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        collectible_id -> Uuid,
+        activity_id -> Uuid,
+        total -> Integer,
+        available -> Integer,
+        reserved -> Integer,
+        issued -> Integer,
+        void -> Integer,
+        next_serial -> Integer,
+        end_serial -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    audit_records (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        actor_kind -> Text,
+        actor_id -> Uuid,
+        action -> Text,
+        subject_id -> Uuid,
+        before_digest -> Nullable<Bytea>,
+        after_digest -> Bytea,
+        request_id -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    chance_entries (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        activity_id -> Uuid,
+        holder_id -> Uuid,
+        reason -> Text,
+        delta -> Integer,
+        subject_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    claims (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        activity_id -> Uuid,
+        holder_id -> Uuid,
+        source -> Text,
+        source_id -> Uuid,
+        prize_id -> Uuid,
+        collectible_id -> Uuid,
+        allotment_id -> Uuid,
+        serial -> Integer,
+        state -> Text,
+        deadline -> Timestamptz,
+        transfer_id -> Nullable<Uuid>,
+        version -> Integer,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    collectible_stocks (tenant_id, collectible_id) {
+        tenant_id -> Uuid,
+        collectible_id -> Uuid,
+        supply -> Integer,
+        unallotted -> Integer,
+        allotted -> Integer,
+        next_serial -> Integer,
+    }
+}
+
+diesel::table! {
+    collectibles (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        series_id -> Uuid,
+        name_chinese -> Text,
+        name_english -> Text,
+        description_chinese -> Text,
+        description_english -> Text,
+        author -> Text,
+        image_url -> Text,
+        supply -> Integer,
+        first_serial -> Integer,
+        state -> Text,
+        review_remark -> Nullable<Text>,
+        operation_id -> Nullable<Uuid>,
+        issued_count -> Integer,
+        version -> Integer,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    data_keys (tenant_id, version) {
+        tenant_id -> Uuid,
+        version -> Integer,
+        wrapped_key -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    directory_entries (kind, key) {
+        kind -> Text,
+        key -> Text,
+        tenant_id -> Uuid,
+        subject_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    domains (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        host -> Text,
+        filing_number -> Text,
+        verification_token -> Text,
+        state -> Text,
+        version -> Integer,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    draw_lanes (tenant_id, activity_id) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        next_sequence -> BigInt,
+        head_hash -> Bytea,
+    }
+}
+
+diesel::table! {
+    draws (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        activity_id -> Uuid,
+        plan_id -> Uuid,
+        holder_id -> Uuid,
+        sequence -> BigInt,
+        client_seed -> Text,
+        roll -> Integer,
+        picked_prize_id -> Nullable<Uuid>,
+        awarded_prize_id -> Nullable<Uuid>,
+        serial -> Nullable<Integer>,
+        claim_id -> Nullable<Uuid>,
+        record_hash -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    enterprises (tenant_id) {
+        tenant_id -> Uuid,
+        slug -> Text,
+        name_chinese -> Text,
+        name_english -> Text,
+        kind -> Text,
+        state -> Text,
+        version -> Integer,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    event_sequences (tenant_id) {
+        tenant_id -> Uuid,
+        last_sequence -> BigInt,
+    }
+}
+
+diesel::table! {
+    events (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        sequence -> BigInt,
+        #[sql_name = "type"]
+        type_ -> Text,
+        subject_id -> Uuid,
+        subject_version -> Integer,
+        data -> Json,
+        occurred_at -> Timestamptz,
+        published_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    holders (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        phone_hash -> Bytea,
+        phone_sealed -> Bytea,
+        phone_masked -> Text,
+        nickname -> Text,
+        version -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (tenant_id, principal, operation, key) {
+        tenant_id -> Uuid,
+        principal -> Uuid,
+        operation -> Text,
+        key -> Text,
+        input_hash -> Bytea,
+        result -> Nullable<Json>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    items (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        collectible_id -> Uuid,
+        serial -> Integer,
+        holder_id -> Nullable<Uuid>,
+        acquired_at -> Nullable<Timestamptz>,
+        version -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    ledger_blocks (tenant_id, number) {
+        tenant_id -> Uuid,
+        number -> BigInt,
+        previous_hash -> Bytea,
+        operations_hash -> Bytea,
+        hash -> Bytea,
+        operation_count -> Integer,
+        sealed_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    ledger_operations (tenant_id, operation_id) {
+        tenant_id -> Uuid,
+        operation_id -> Uuid,
+        kind -> Text,
+        payload -> Text,
+        state -> Text,
+        block_number -> Nullable<BigInt>,
+        position -> Nullable<Integer>,
+        submitted_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    merchants (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        channel -> Text,
+        merchant_number -> Text,
+        state -> Text,
+        version -> Integer,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    offers (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        activity_id -> Uuid,
+        collectible_id -> Uuid,
+        merchant_id -> Uuid,
+        position -> Integer,
+        price_minor -> BigInt,
+        currency -> Text,
+        quantity -> Integer,
+        limit_per_holder -> Integer,
+        allotment_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    operators (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        sign_in -> Text,
+        name -> Text,
+        role -> Text,
+        password_hash -> Text,
+        state -> Text,
+        version -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    order_lines (tenant_id, order_id, position) {
+        tenant_id -> Uuid,
+        order_id -> Uuid,
+        position -> Integer,
+        holder_id -> Uuid,
+        offer_id -> Uuid,
+        collectible_id -> Uuid,
+        quantity -> Integer,
+        unit_price_minor -> BigInt,
+    }
+}
+
+diesel::table! {
+    orders (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        number -> Text,
+        activity_id -> Uuid,
+        merchant_id -> Uuid,
+        holder_id -> Uuid,
+        state -> Text,
+        total_minor -> BigInt,
+        currency -> Text,
+        undelivered -> Integer,
+        expires_at -> Timestamptz,
+        paid_at -> Nullable<Timestamptz>,
+        version -> Integer,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    outbox (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        #[sql_name = "type"]
+        type_ -> Text,
+        subject_id -> Uuid,
+        subject_version -> Integer,
+        data -> Json,
+        occurred_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    participants (tenant_id, activity_id, holder_id) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        holder_id -> Uuid,
+        granted -> Integer,
+        used -> Integer,
+        joined_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    payments (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        order_id -> Uuid,
+        merchant_id -> Uuid,
+        channel -> Text,
+        channel_transaction_id -> Text,
+        amount_minor -> BigInt,
+        currency -> Text,
+        state -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    prize_plans (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        activity_id -> Uuid,
+        version -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    prizes (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        plan_id -> Uuid,
+        collectible_id -> Uuid,
+        position -> Integer,
+        level -> Integer,
+        name_chinese -> Text,
+        name_english -> Text,
+        odds_per_million -> Integer,
+        quantity -> Integer,
+        allotment_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    purchase_tallies (tenant_id, offer_id, holder_id) {
+        tenant_id -> Uuid,
+        offer_id -> Uuid,
+        holder_id -> Uuid,
+        quantity -> Integer,
+    }
+}
+
+diesel::table! {
+    reviews (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        subject_kind -> Text,
+        subject_id -> Uuid,
+        state -> Text,
+        remark -> Nullable<Text>,
+        reviewer_id -> Nullable<Uuid>,
+        submitted_at -> Timestamptz,
+        decided_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    series (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name_chinese -> Text,
+        name_english -> Text,
+        description_chinese -> Text,
+        description_english -> Text,
+        version -> Integer,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    stock_entries (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        allotment_id -> Uuid,
+        reason -> Text,
+        subject_id -> Uuid,
+        available_delta -> Integer,
+        reserved_delta -> Integer,
+        issued_delta -> Integer,
+        void_delta -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    transfers (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        item_id -> Uuid,
+        from_holder_id -> Nullable<Uuid>,
+        to_holder_id -> Uuid,
+        cause -> Text,
+        cause_id -> Uuid,
+        state -> Text,
+        failure -> Nullable<Text>,
+        attempts -> Integer,
+        due_at -> Timestamptz,
+        version -> Integer,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    activities,
+    airdrops,
+    allotments,
+    audit_records,
+    chance_entries,
+    claims,
+    collectible_stocks,
+    collectibles,
+    data_keys,
+    directory_entries,
+    domains,
+    draw_lanes,
+    draws,
+    enterprises,
+    event_sequences,
+    events,
+    holders,
+    idempotency_keys,
+    items,
+    ledger_blocks,
+    ledger_operations,
+    merchants,
+    offers,
+    operators,
+    order_lines,
+    orders,
+    outbox,
+    participants,
+    payments,
+    prize_plans,
+    prizes,
+    purchase_tallies,
+    reviews,
+    series,
+    stock_entries,
+    transfers,
+);

@@ -1,0 +1,110 @@
+//! Enterprises are provisioned by the house: by mutation, or from a manifest.
+
+use crate::platform::Platform;
+use crate::platform::fault::Fault;
+use crate::platform::refusal::Refusal;
+use crate::platform::vault::SealingKey;
+use crate::tenancy::audit;
+use crate::tenancy::model::{EnterpriseErrorCode, EnterpriseId, EnterpriseKind, EnterpriseState};
+use crate::tenancy::operator::{self, OperatorRequest};
+use crate::tenancy::permission::Role;
+use crate::tenancy::scope::{HouseScope, TenantTx};
+use crate::tenancy::store::{self, DirectoryKind};
+
+/// The purpose that data keys are wrapped for.
+const DATA_KEY: &str = "data key";
+
+#[derive(Clone, Debug)]
+pub struct EnterpriseRequest {
+    pub slug: String,
+    pub name_chinese: String,
+    pub name_english: String,
+    pub kind: EnterpriseKind,
+    pub owner_sign_in: String,
+    pub owner_name: String,
+    pub owner_password: String,
+}
+
+/// Creates an enterprise that works at once, with its data key and its owner.
+pub async fn create(
+    platform: &Platform,
+    house: &HouseScope,
+    request: &EnterpriseRequest,
+) -> Result<EnterpriseId, Refusal<EnterpriseErrorCode>> {
+    house.require_decider()?;
+    check(request)?;
+    let password_hash = operator::hash_password(&*platform.randomness, &request.owner_password).await?;
+
+    let id = EnterpriseId::generate();
+    let tx = house.write_within(&platform.database, id).await?;
+    let names = (request.name_chinese.as_str(), request.name_english.as_str());
+    store::insert_enterprise_in(&tx, &request.slug, names, request.kind, EnterpriseState::Active).await?;
+    if !store::claim_name_in(&tx, DirectoryKind::Slug, &request.slug, id.uuid()).await? {
+        return Err(Refusal::at("slug", EnterpriseErrorCode::SlugTaken));
+    }
+    let data_key = SealingKey::new(platform.randomness.bytes());
+    let wrapped = platform.master_key.seal(&*platform.randomness, &purpose(id), data_key.expose());
+    store::insert_data_key_in(&tx, 1, wrapped).await?;
+    let owner = OperatorRequest {
+        sign_in: &request.owner_sign_in,
+        name: &request.owner_name,
+        role: Role::Owner,
+        password_hash,
+    };
+    operator::add_in(&tx, owner).await?;
+    audit::record_in(&tx, "enterpriseCreate", id.uuid(), None, &(&request.slug, names)).await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// The key that this enterprise's personal data is sealed under.
+pub async fn data_key(platform: &Platform, tx: &TenantTx) -> Result<SealingKey, Fault> {
+    let (_, wrapped) = store::data_key(tx)
+        .await?
+        .ok_or_else(|| Fault::internal(anyhow::anyhow!("the enterprise has no data key")))?;
+    let key = platform.master_key.open(&purpose(tx.tenant()), &wrapped).map_err(Fault::internal)?;
+    let key = key.try_into().map_err(|_| Fault::internal(anyhow::anyhow!("a data key has a wrong length")))?;
+    Ok(SealingKey::new(key))
+}
+
+// The tenant is bound in: one tenant's wrapped key is of no use in another's row.
+fn purpose(tenant: EnterpriseId) -> String {
+    format!("{DATA_KEY}/{tenant}")
+}
+
+fn check(request: &EnterpriseRequest) -> Result<(), Refusal<EnterpriseErrorCode>> {
+    use EnterpriseErrorCode::InvalidInput;
+    let slug_fits = (2..=40).contains(&request.slug.len())
+        && request.slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !request.slug.starts_with('-');
+    if !slug_fits {
+        return Err(Refusal::explained(
+            "slug",
+            InvalidInput,
+            "标识须为 2 到 40 个小写字母、数字或连字符，且不以连字符开头。",
+            "A slug has 2 to 40 lower-case letters, digits or hyphens and does not begin with a hyphen.",
+        ));
+    }
+    for (field, name) in [("nameChinese", &request.name_chinese), ("nameEnglish", &request.name_english)] {
+        if name.trim().is_empty() || name.chars().count() > 80 {
+            return Err(Refusal::explained(field, InvalidInput, "名称须为 1 到 80 个字符。", "A name has 1 to 80 characters."));
+        }
+    }
+    if request.owner_sign_in.trim().len() < 3 || request.owner_sign_in.len() > 254 {
+        return Err(Refusal::explained(
+            "ownerSignIn",
+            InvalidInput,
+            "登录名须为 3 到 254 个字符。",
+            "A sign-in name has 3 to 254 characters.",
+        ));
+    }
+    if !(12..=128).contains(&request.owner_password.chars().count()) {
+        return Err(Refusal::explained(
+            "ownerPassword",
+            InvalidInput,
+            "密码须为 12 到 128 个字符。",
+            "A password has 12 to 128 characters.",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,20 @@
+//! Who acts, for which enterprise, and what they may do.
+//!
+//! Everything else starts here: a request becomes a [`scope::Caller`], the caller a scope, and only a scope opens a
+//! transaction. To add a permission, name it in `permission.rs` and give it to roles in the one table there. To add a
+//! kind of caller, give it a scope type and a database role with policies of its own; do not widen an existing one.
+
+pub mod audit;
+pub mod enterprise;
+
+pub mod idempotency;
+pub mod loaders;
+pub mod model;
+pub mod operator;
+pub mod permission;
+pub mod reader;
+pub mod review;
+pub mod scope;
+pub mod sign_in;
+pub mod store;
+pub mod token;

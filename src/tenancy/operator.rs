@@ -1,0 +1,65 @@
+//! Operators: the people at an enterprise's console, and their passwords.
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, Version};
+
+use crate::platform::fault::Fault;
+use crate::platform::randomness::Randomness;
+use crate::platform::refusal::Refusal;
+use crate::tenancy::model::{EnterpriseErrorCode, NewOperator, OperatorId};
+use crate::tenancy::permission::Role;
+use crate::tenancy::scope::TenantTx;
+use crate::tenancy::store::{self, DirectoryKind};
+
+/// OWASP's second recommendation for argon2id: 19 MiB, two passes, one lane.
+fn argon2() -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(19 * 1024, 2, 1, None).unwrap_or_default())
+}
+
+/// A PHC string. Takes tens of milliseconds of processor time by design, so it runs on the blocking pool.
+pub async fn hash_password(randomness: &dyn Randomness, password: &str) -> Result<String, Fault> {
+    let (password, salt) = (password.to_owned(), randomness.bytes::<16>());
+    tokio::task::spawn_blocking(move || argon2().hash_password_with_salt(password.as_bytes(), &salt).map(|hash| hash.to_string()))
+        .await
+        .map_err(Fault::internal)?
+        .map_err(|error| Fault::internal(anyhow::anyhow!("argon2: {error}")))
+}
+
+pub async fn verify_password(phc: String, password: String) -> Result<bool, Fault> {
+    tokio::task::spawn_blocking(move || {
+        PasswordHash::new(&phc).is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
+    })
+    .await
+    .map_err(Fault::internal)
+}
+
+/// Sign-in names are compared without case.
+pub fn normalise_sign_in(sign_in: &str) -> String {
+    sign_in.trim().to_lowercase()
+}
+
+pub struct OperatorRequest<'a> {
+    pub sign_in: &'a str,
+    pub name: &'a str,
+    pub role: Role,
+    pub password_hash: String,
+}
+
+/// Adds an operator; the sign-in name is claimed across all tenants.
+pub async fn add_in(tx: &TenantTx, request: OperatorRequest<'_>) -> Result<OperatorId, Refusal<EnterpriseErrorCode>> {
+    let (id, sign_in) = (OperatorId::generate(), normalise_sign_in(request.sign_in));
+    if !store::claim_name_in(tx, DirectoryKind::SignIn, &sign_in, id.uuid()).await? {
+        return Err(Refusal::at("signIn", EnterpriseErrorCode::SignInTaken));
+    }
+    let operator = NewOperator {
+        tenant_id: tx.tenant(),
+        id,
+        sign_in,
+        name: request.name.to_owned(),
+        role: request.role,
+        password_hash: request.password_hash,
+    };
+    store::insert_operator_in(tx, operator).await?;
+    Ok(id)
+}

@@ -1,0 +1,144 @@
+//! SQL over enterprises, operators, the directory and data keys.
+
+use std::collections::HashMap;
+
+use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into};
+
+use crate::paged;
+use crate::platform::fault::Fault;
+use crate::platform::page::Page;
+use crate::schema::{data_keys, directory_entries, enterprises, event_sequences, operators};
+use crate::tenancy::model::{Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, NewOperator, Operator, OperatorId};
+use crate::tenancy::scope::{HouseTx, TenantTx};
+use crate::words;
+
+words! {
+    /// What an entry of the directory is the key of.
+    pub enum DirectoryKind {
+        /// An enterprise's short name.
+        Slug = "SLUG",
+        /// An operator's sign-in name.
+        SignIn = "SIGN_IN",
+        /// A bound H5 host.
+        Host = "HOST",
+    }
+}
+
+/// Whom a name that is unique across tenants belongs to.
+pub async fn look_up(tx: &HouseTx, kind: DirectoryKind, key: &str) -> Result<Option<EnterpriseId>, Fault> {
+    tx.optional(
+        directory_entries::table
+            .filter(directory_entries::kind.eq(kind))
+            .filter(directory_entries::key.eq(key.to_owned()))
+            .select(directory_entries::tenant_id),
+    )
+    .await
+}
+
+/// Claims a name across tenants; `false` where somebody has it.
+pub async fn claim_name_in(tx: &TenantTx, kind: DirectoryKind, key: &str, subject: uuid::Uuid) -> Result<bool, Fault> {
+    let row = (
+        directory_entries::kind.eq(kind),
+        directory_entries::key.eq(key.to_owned()),
+        directory_entries::tenant_id.eq(tx.tenant()),
+        directory_entries::subject_id.eq(subject),
+    );
+    Ok(tx.execute(insert_into(directory_entries::table).values(row).on_conflict_do_nothing()).await? == 1)
+}
+
+pub async fn insert_enterprise_in(
+    tx: &TenantTx,
+    slug: &str,
+    names: (&str, &str),
+    kind: EnterpriseKind,
+    state: EnterpriseState,
+) -> Result<(), Fault> {
+    let row = (
+        enterprises::tenant_id.eq(tx.tenant()),
+        enterprises::slug.eq(slug.to_owned()),
+        enterprises::name_chinese.eq(names.0.to_owned()),
+        enterprises::name_english.eq(names.1.to_owned()),
+        enterprises::kind.eq(kind),
+        enterprises::state.eq(state),
+    );
+    tx.execute_exactly(1, insert_into(enterprises::table).values(row)).await?;
+    tx.execute_exactly(1, insert_into(event_sequences::table).values(event_sequences::tenant_id.eq(tx.tenant()))).await
+}
+
+pub async fn enterprise(tx: &TenantTx) -> Result<Option<Enterprise>, Fault> {
+    tx.optional(
+        enterprises::table.filter(enterprises::tenant_id.eq(tx.tenant())).select(Enterprise::as_select()),
+    )
+    .await
+}
+
+pub async fn enterprises_by_id(tx: &HouseTx, ids: &[EnterpriseId]) -> Result<HashMap<EnterpriseId, Enterprise>, Fault> {
+    let rows: Vec<Enterprise> = tx
+        .load(enterprises::table.filter(enterprises::tenant_id.eq_any(ids.to_vec())).select(Enterprise::as_select()))
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+}
+
+pub async fn all_enterprises(tx: &HouseTx) -> Result<Vec<Enterprise>, Fault> {
+    tx.load(
+        enterprises::table
+            .filter(enterprises::kind.ne(EnterpriseKind::House))
+            .order(enterprises::tenant_id)
+            .select(Enterprise::as_select()),
+    )
+    .await
+}
+
+/// Newest first or oldest first, by ID, which is by time.
+pub async fn list_enterprises(tx: &HouseTx, page: &Page<EnterpriseId>) -> Result<Vec<Enterprise>, Fault> {
+    let query = enterprises::table.filter(enterprises::kind.ne(EnterpriseKind::House)).select(Enterprise::as_select());
+    tx.load(paged!(query, enterprises::tenant_id, page)).await
+}
+
+pub async fn count_enterprises(tx: &HouseTx) -> Result<i64, Fault> {
+    tx.one(enterprises::table.filter(enterprises::kind.ne(EnterpriseKind::House)).count()).await
+}
+
+pub async fn insert_operator_in(tx: &TenantTx, operator: NewOperator) -> Result<(), Fault> {
+    tx.execute_exactly(1, insert_into(operators::table).values(operator)).await
+}
+
+pub async fn operator_by_sign_in(tx: &TenantTx, sign_in: &str) -> Result<Option<Operator>, Fault> {
+    tx.optional(
+        operators::table
+            .filter(operators::tenant_id.eq(tx.tenant()))
+            .filter(operators::sign_in.eq(sign_in.to_owned()))
+            .filter(operators::state.eq("ACTIVE"))
+            .select(Operator::as_select()),
+    )
+    .await
+}
+
+pub async fn operators_by_id(tx: &TenantTx, ids: &[OperatorId]) -> Result<HashMap<OperatorId, Operator>, Fault> {
+    let rows: Vec<Operator> = tx
+        .load(
+            operators::table
+                .filter(operators::tenant_id.eq(tx.tenant()))
+                .filter(operators::id.eq_any(ids.to_vec()))
+                .select(Operator::as_select()),
+        )
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+}
+
+pub async fn insert_data_key_in(tx: &TenantTx, version: i32, wrapped: Vec<u8>) -> Result<(), Fault> {
+    let row = (data_keys::tenant_id.eq(tx.tenant()), data_keys::version.eq(version), data_keys::wrapped_key.eq(wrapped));
+    tx.execute_exactly(1, insert_into(data_keys::table).values(row)).await
+}
+
+/// The newest data key, still wrapped.
+pub async fn data_key(tx: &TenantTx) -> Result<Option<(i32, Vec<u8>)>, Fault> {
+    tx.optional(
+        data_keys::table
+            .filter(data_keys::tenant_id.eq(tx.tenant()))
+            .order(data_keys::version.desc())
+            .limit(1)
+            .select((data_keys::version, data_keys::wrapped_key)),
+    )
+    .await
+}
