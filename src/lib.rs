@@ -4,7 +4,10 @@
 //! docs/ARCHITECTURE.md is the map.
 
 pub mod api;
+pub mod catalog;
 pub mod events;
+pub mod ledger;
 pub mod platform;
 pub mod schema;
 pub mod tenancy;
+pub mod wallets;

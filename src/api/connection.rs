@@ -1,6 +1,8 @@
 //! Relay connections from pages.
 
-use async_graphql::connection::{Connection, ConnectionNameType, DefaultConnectionName, DefaultEdgeName, Edge, EmptyFields};
+use async_graphql::connection::{
+    Connection, ConnectionNameType, DefaultConnectionName, DefaultEdgeName, Edge, EmptyFields,
+};
 use async_graphql::{Context, OutputType, SimpleObject};
 
 use crate::platform::page::{Page, PageArguments, Slice};
@@ -19,7 +21,12 @@ pub fn wants_total(ctx: &Context<'_>) -> bool {
     ctx.look_ahead().field("totalCount").exists()
 }
 
-pub fn arguments(first: Option<i32>, after: Option<String>, last: Option<i32>, before: Option<String>) -> PageArguments {
+pub fn arguments(
+    first: Option<i32>,
+    after: Option<String>,
+    last: Option<i32>,
+    before: Option<String>,
+) -> PageArguments {
     PageArguments { first, after, last, before }
 }
 

@@ -3,4 +3,5 @@
 pub mod connection;
 pub mod context;
 pub mod payload;
+pub mod text;
 pub mod transport;

@@ -80,7 +80,9 @@ impl Fault {
             },
             Fault::TooComplex(what) => match language {
                 Language::Chinese => format!("查询过于复杂，请减少字段或分页大小：{what}"),
-                Language::English => format!("The operation is too complex, ask for fewer fields or smaller pages: {what}"),
+                Language::English => {
+                    format!("The operation is too complex, ask for fewer fields or smaller pages: {what}")
+                }
             },
             Fault::TimedOut => fixed(
                 "处理超时，请用相同的幂等键重试。",

@@ -46,7 +46,10 @@ pub fn format(prefix: &str, id: Uuid) -> String {
 }
 
 /// A new UUIDv7: sortable by its time of making, strictly rising within one process.
-#[expect(clippy::disallowed_methods, reason = "an ID's time orders rows and decides nothing, so it needs no scripted clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "an ID's time orders rows and decides nothing, so it needs no scripted clock"
+)]
 pub fn generate() -> Uuid {
     Uuid::now_v7()
 }
@@ -191,7 +194,9 @@ mod tests {
         assert_eq!(format("prefix", id), "prefix_01h455vb4pex5vsknk084sn02q");
         assert_eq!(parse("prefix_01h455vb4pex5vsknk084sn02q"), Ok(("prefix", id)));
         assert_eq!(format("p", Uuid::max()), "p_7zzzzzzzzzzzzzzzzzzzzzzzzz");
-        for refused in ["p_8zzzzzzzzzzzzzzzzzzzzzzzzz", "p_01h455vb4pex5vsknk084sn02", "p_01h455vb4pex5vsknk084sn0il", "p", ""] {
+        for refused in
+            ["p_8zzzzzzzzzzzzzzzzzzzzzzzzz", "p_01h455vb4pex5vsknk084sn02", "p_01h455vb4pex5vsknk084sn0il", "p", ""]
+        {
             assert!(parse(refused).is_err(), "{refused}");
         }
     }

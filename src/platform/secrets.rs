@@ -52,7 +52,8 @@ impl Secrets {
     }
 
     pub fn parse(text: &str) -> Result<Self> {
-        let secrets: Secrets = serde_json::from_str(text).context("the secrets are not the JSON that `minthouse` wrote")?;
+        let secrets: Secrets =
+            serde_json::from_str(text).context("the secrets are not the JSON that `minthouse` wrote")?;
         secrets.master_key()?;
         if secrets.signing_keys.is_empty() {
             bail!("the secrets hold no signing key; restore the file from its backup");
@@ -83,7 +84,9 @@ impl Secrets {
                 // A link fails where the name exists: whoever came first has made the secrets.
                 let linked = std::fs::hard_link(&fresh, &path);
                 std::fs::remove_file(&fresh)?;
-                if let Err(error) = linked && error.kind() != ErrorKind::AlreadyExists {
+                if let Err(error) = linked
+                    && error.kind() != ErrorKind::AlreadyExists
+                {
                     return Err(error).with_context(|| format!("cannot create {}", path.display()));
                 }
             }

@@ -59,9 +59,8 @@ pub async fn create(
 
 /// The key that this enterprise's personal data is sealed under.
 pub async fn data_key(platform: &Platform, tx: &TenantTx) -> Result<SealingKey, Fault> {
-    let (_, wrapped) = store::data_key(tx)
-        .await?
-        .ok_or_else(|| Fault::internal(anyhow::anyhow!("the enterprise has no data key")))?;
+    let (_, wrapped) =
+        store::data_key(tx).await?.ok_or_else(|| Fault::internal(anyhow::anyhow!("the enterprise has no data key")))?;
     let key = platform.master_key.open(&purpose(tx.tenant()), &wrapped).map_err(Fault::internal)?;
     let key = key.try_into().map_err(|_| Fault::internal(anyhow::anyhow!("a data key has a wrong length")))?;
     Ok(SealingKey::new(key))
@@ -87,7 +86,12 @@ fn check(request: &EnterpriseRequest) -> Result<(), Refusal<EnterpriseErrorCode>
     }
     for (field, name) in [("nameChinese", &request.name_chinese), ("nameEnglish", &request.name_english)] {
         if name.trim().is_empty() || name.chars().count() > 80 {
-            return Err(Refusal::explained(field, InvalidInput, "名称须为 1 到 80 个字符。", "A name has 1 to 80 characters."));
+            return Err(Refusal::explained(
+                field,
+                InvalidInput,
+                "名称须为 1 到 80 个字符。",
+                "A name has 1 to 80 characters.",
+            ));
         }
     }
     if request.owner_sign_in.trim().len() < 3 || request.owner_sign_in.len() > 254 {

@@ -81,7 +81,8 @@ pub async fn claim_in<T: DeserializeOwned>(
     if first_hash != hash {
         return Ok(Turn::Reused);
     }
-    let result = result.ok_or_else(|| Fault::internal(anyhow::anyhow!("{operation} committed its key without a result")))?;
+    let result =
+        result.ok_or_else(|| Fault::internal(anyhow::anyhow!("{operation} committed its key without a result")))?;
     serde_json::from_value(result).map(Turn::Replay).map_err(Fault::internal)
 }
 

@@ -18,3 +18,4 @@ pub mod scope;
 pub mod sign_in;
 pub mod store;
 pub mod token;
+pub mod worker;

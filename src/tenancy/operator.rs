@@ -20,10 +20,12 @@ fn argon2() -> Argon2<'static> {
 /// A PHC string. Takes tens of milliseconds of processor time by design, so it runs on the blocking pool.
 pub async fn hash_password(randomness: &dyn Randomness, password: &str) -> Result<String, Fault> {
     let (password, salt) = (password.to_owned(), randomness.bytes::<16>());
-    tokio::task::spawn_blocking(move || argon2().hash_password_with_salt(password.as_bytes(), &salt).map(|hash| hash.to_string()))
-        .await
-        .map_err(Fault::internal)?
-        .map_err(|error| Fault::internal(anyhow::anyhow!("argon2: {error}")))
+    tokio::task::spawn_blocking(move || {
+        argon2().hash_password_with_salt(password.as_bytes(), &salt).map(|hash| hash.to_string())
+    })
+    .await
+    .map_err(Fault::internal)?
+    .map_err(|error| Fault::internal(anyhow::anyhow!("argon2: {error}")))
 }
 
 pub async fn verify_password(phc: String, password: String) -> Result<bool, Fault> {

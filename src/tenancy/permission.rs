@@ -77,7 +77,10 @@ impl Role {
             Role::Owner | Role::Admin => true,
             Role::Operator => !matches!(permission, SaleManage),
             Role::Finance => {
-                matches!(permission, EnterpriseRead | CatalogRead | ActivityRead | SaleRead | SaleManage | TransferRead | EventRead)
+                matches!(
+                    permission,
+                    EnterpriseRead | CatalogRead | ActivityRead | SaleRead | SaleManage | TransferRead | EventRead
+                )
             }
             Role::Auditor => {
                 matches!(

@@ -77,7 +77,12 @@ impl TenantScope {
 
     /// For workers and for provisioning, which serve a tenant that asked for nothing just now. Passes every check.
     pub fn of_system(tenant: EnterpriseId) -> Self {
-        Self { tenant, actor: Actor { kind: ActorKind::System, id: Uuid::nil() }, role: None, request_id: Arc::from("system") }
+        Self {
+            tenant,
+            actor: Actor { kind: ActorKind::System, id: Uuid::nil() },
+            role: None,
+            request_id: Arc::from("system"),
+        }
     }
 
     pub fn tenant(&self) -> EnterpriseId {
@@ -219,7 +224,6 @@ impl Deref for TenantTx {
     }
 }
 
-
 /// A transaction across enterprises, under a role that sees only who exists, what waits for review and where work is due.
 pub struct HouseTx(Transaction);
 
@@ -244,4 +248,3 @@ impl Deref for HouseTx {
         &self.0
     }
 }
-

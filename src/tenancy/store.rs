@@ -8,7 +8,9 @@ use crate::paged;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
 use crate::schema::{data_keys, directory_entries, enterprises, event_sequences, operators};
-use crate::tenancy::model::{Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, NewOperator, Operator, OperatorId};
+use crate::tenancy::model::{
+    Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, NewOperator, Operator, OperatorId,
+};
 use crate::tenancy::scope::{HouseTx, TenantTx};
 use crate::words;
 
@@ -66,10 +68,7 @@ pub async fn insert_enterprise_in(
 }
 
 pub async fn enterprise(tx: &TenantTx) -> Result<Option<Enterprise>, Fault> {
-    tx.optional(
-        enterprises::table.filter(enterprises::tenant_id.eq(tx.tenant())).select(Enterprise::as_select()),
-    )
-    .await
+    tx.optional(enterprises::table.filter(enterprises::tenant_id.eq(tx.tenant())).select(Enterprise::as_select())).await
 }
 
 pub async fn enterprises_by_id(tx: &HouseTx, ids: &[EnterpriseId]) -> Result<HashMap<EnterpriseId, Enterprise>, Fault> {
@@ -127,7 +126,8 @@ pub async fn operators_by_id(tx: &TenantTx, ids: &[OperatorId]) -> Result<HashMa
 }
 
 pub async fn insert_data_key_in(tx: &TenantTx, version: i32, wrapped: Vec<u8>) -> Result<(), Fault> {
-    let row = (data_keys::tenant_id.eq(tx.tenant()), data_keys::version.eq(version), data_keys::wrapped_key.eq(wrapped));
+    let row =
+        (data_keys::tenant_id.eq(tx.tenant()), data_keys::version.eq(version), data_keys::wrapped_key.eq(wrapped));
     tx.execute_exactly(1, insert_into(data_keys::table).values(row)).await
 }
 

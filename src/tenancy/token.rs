@@ -64,7 +64,8 @@ impl Tokens {
         let (mut verifying, mut keys) = (HashMap::new(), Vec::new());
         for key in &secrets.signing_keys {
             let pkcs8 = key.pkcs8()?;
-            let pair = Ed25519KeyPair::from_pkcs8(&pkcs8).ok().context("a signing key in the secrets is no Ed25519 key")?;
+            let pair =
+                Ed25519KeyPair::from_pkcs8(&pkcs8).ok().context("a signing key in the secrets is no Ed25519 key")?;
             let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
             verifying.insert(key.kid.clone(), DecodingKey::from_ed_components(&x)?);
             keys.push(json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": key.kid, "x": x}));
@@ -181,7 +182,11 @@ mod tests {
         let confused = encode(&header, &claims, &EncodingKey::from_secret(x.as_bytes())).unwrap();
         assert!(tokens.verify(&confused).is_err());
 
-        let none = format!("{}.{}.", URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"none","kid":"{kid}"}}"#)), good.split('.').nth(1).unwrap());
+        let none = format!(
+            "{}.{}.",
+            URL_SAFE_NO_PAD.encode(format!(r#"{{"alg":"none","kid":"{kid}"}}"#)),
+            good.split('.').nth(1).unwrap()
+        );
         assert!(tokens.verify(&none).is_err());
 
         let key = EncodingKey::from_ed_der(&secrets.signing_keys[0].pkcs8().unwrap());

@@ -54,7 +54,11 @@ pub async fn ensure_database(maintenance_url: &str, database: &str) -> Result<()
     let mut connection = connect(maintenance_url).await?;
     let created = connection.batch_execute(&format!("CREATE DATABASE \"{database}\"")).await;
     match created {
-        Err(diesel::result::Error::DatabaseError(_, information)) if information.message().contains("already exists") => Ok(()),
+        Err(diesel::result::Error::DatabaseError(_, information))
+            if information.message().contains("already exists") =>
+        {
+            Ok(())
+        }
         other => other.context("cannot create the database"),
     }
 }
@@ -62,10 +66,9 @@ pub async fn ensure_database(maintenance_url: &str, database: &str) -> Result<()
 /// Gives a login role its password, for servers that reach PostgreSQL by TCP.
 pub async fn set_password(owner_url: &str, role: &str, password: &str) -> Result<()> {
     let mut connection = connect(owner_url).await?;
-    connection
-        .batch_execute(&format!("ALTER ROLE \"{role}\" PASSWORD '{password}'"))
-        .await
-        .with_context(|| format!("cannot set the password of {role}; run `migrate` with a URL whose user may alter roles"))
+    connection.batch_execute(&format!("ALTER ROLE \"{role}\" PASSWORD '{password}'")).await.with_context(|| {
+        format!("cannot set the password of {role}; run `migrate` with a URL whose user may alter roles")
+    })
 }
 
 async fn connect(url: &str) -> Result<AsyncPgConnection> {

@@ -11,6 +11,7 @@ use diesel_async::pooled_connection::deadpool::{Object, Pool};
 use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::watch;
 use tokio_postgres::config::SslMode;
 
 use crate::platform::db::{Access, Role, Session, Transaction};
@@ -36,6 +37,7 @@ pub struct Database {
     holder: Pool<AsyncPgConnection>,
     house: Pool<AsyncPgConnection>,
     statements: Arc<AtomicU64>,
+    commits: Arc<watch::Sender<u64>>,
 }
 
 impl Database {
@@ -59,17 +61,29 @@ impl Database {
             holder: pool(Role::Holder, settings.connections)?,
             house: pool(Role::House, (settings.connections / 4).max(2))?,
             statements: Arc::default(),
+            commits: Arc::new(watch::Sender::new(0)),
         })
     }
 
     /// Takes a connection. The transaction itself begins together with its first statement.
     pub async fn begin(&self, session: Session, access: Access) -> Result<Transaction, Fault> {
-        Ok(Transaction::new(self.connection(session.role()).await?, session, access, self.statements.clone()))
+        Ok(Transaction::new(
+            self.connection(session.role()).await?,
+            session,
+            access,
+            self.statements.clone(),
+            self.commits.clone(),
+        ))
     }
 
     /// How many statements have been sent since the start, beside BEGIN and COMMIT.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
+    }
+
+    /// Counts this server's commits: a change means that work may be due, somewhere.
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.commits.subscribe()
     }
 
     async fn connection(&self, role: Role) -> Result<Object<AsyncPgConnection>, Fault> {

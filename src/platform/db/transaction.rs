@@ -14,6 +14,7 @@ use diesel_async::pooled_connection::deadpool::Object;
 // `RunQueryDsl` stays out of scope: its blanket methods would take over `load` on everything, atomics included.
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::future::try_join;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::platform::fault::Fault;
@@ -84,6 +85,7 @@ pub struct Transaction {
     access: Access,
     begun: AtomicBool,
     statements: Arc<AtomicU64>,
+    commits: Arc<watch::Sender<u64>>,
 }
 
 impl Transaction {
@@ -92,8 +94,9 @@ impl Transaction {
         session: Session,
         access: Access,
         statements: Arc<AtomicU64>,
+        commits: Arc<watch::Sender<u64>>,
     ) -> Self {
-        Self { connection: Some(connection), session, access, begun: AtomicBool::new(false), statements }
+        Self { connection: Some(connection), session, access, begun: AtomicBool::new(false), statements, commits }
     }
 
     pub async fn load<'q, U, Q, S>(&self, query: Q) -> Result<Vec<U>, Fault>
@@ -188,6 +191,9 @@ impl Transaction {
         if self.begun.load(Ordering::Relaxed) {
             let mut connection = self.connection()?;
             connection.batch_execute("COMMIT").await.map_err(fault)?;
+            if self.access == Access::ReadWrite {
+                self.commits.send_modify(|count| *count += 1);
+            }
         }
         self.connection = None; // it ended in order, so the pool may have the connection back
         Ok(())
@@ -216,7 +222,9 @@ impl Drop for Transaction {
         if !*self.begun.get_mut() {
             return; // nothing was sent: the pool may have it back
         }
-        if self.access == Access::ReadOnly && let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        if self.access == Access::ReadOnly
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
             // A read ends by being dropped. Its connection goes back once the server has forgotten the transaction.
             runtime.spawn(async move {
                 let mut reference: &AsyncPgConnection = &connection;
@@ -250,4 +258,3 @@ fn fault(error: Error) -> Fault {
         _ => Fault::internal(error),
     }
 }
-

@@ -1,0 +1,198 @@
+//! Series and collectibles, and the states that an issuance goes through.
+
+use chrono::{DateTime, Utc};
+use diesel::{Queryable, Selectable};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::codes;
+use crate::schema::{allotments, collectible_stocks, collectibles, series};
+use crate::{typed_id, words};
+
+typed_id!(SeriesId, "series");
+typed_id!(CollectibleId, "collectible");
+typed_id!(AllotmentId, "allotment");
+
+words! {
+    /// Where a collectible stands on its way to the ledger.
+    pub enum CollectibleState {
+        /// May be changed.
+        Draft = "DRAFT",
+        /// The house looks at it.
+        InReview = "IN_REVIEW",
+        /// May be issued.
+        Approved = "APPROVED",
+        /// Sent back with a remark; may be changed and submitted again.
+        Rejected = "REJECTED",
+        /// Waits to be handed to the ledger.
+        Submitted = "SUBMITTED",
+        /// The ledger has it and has not confirmed it.
+        Confirming = "CONFIRMING",
+        /// Every piece exists.
+        Issued = "ISSUED",
+        /// The ledger refused; may be tried again under the same operation ID.
+        Failed = "FAILED",
+        /// The ledger's answer was lost; it is being asked.
+        Unknown = "UNKNOWN",
+    }
+}
+
+impl CollectibleState {
+    pub fn may_be_submitted(self) -> bool {
+        matches!(self, Self::Draft | Self::Rejected)
+    }
+
+    pub fn may_be_issued(self) -> bool {
+        matches!(self, Self::Approved | Self::Failed)
+    }
+}
+
+#[derive(Clone, Debug, Queryable, Selectable, Serialize)]
+#[diesel(table_name = series)]
+pub struct Series {
+    pub id: SeriesId,
+    pub name_chinese: String,
+    pub name_english: String,
+    pub description_chinese: String,
+    pub description_english: String,
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Clone, Debug, Queryable, Selectable, Serialize)]
+#[diesel(table_name = collectibles)]
+pub struct Collectible {
+    pub id: CollectibleId,
+    pub series_id: SeriesId,
+    pub name_chinese: String,
+    pub name_english: String,
+    pub description_chinese: String,
+    pub description_english: String,
+    pub author: String,
+    pub image_url: String,
+    pub supply: i32,
+    pub first_serial: i32,
+    pub state: CollectibleState,
+    pub review_remark: Option<String>,
+    pub operation_id: Option<Uuid>,
+    pub issued_count: i32,
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+}
+
+/// What of a collectible is set aside and what is not.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = collectible_stocks)]
+pub struct CollectibleStock {
+    pub collectible_id: CollectibleId,
+    pub supply: i32,
+    pub unallotted: i32,
+    pub allotted: i32,
+    pub next_serial: i32,
+}
+
+/// A run of serial numbers set aside for one use: `total = available + reserved + issued + void`, always.
+#[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
+#[diesel(table_name = allotments)]
+pub struct Allotment {
+    pub id: AllotmentId,
+    pub collectible_id: CollectibleId,
+    pub total: i32,
+    pub available: i32,
+    pub reserved: i32,
+    pub issued: i32,
+    pub void: i32,
+    pub next_serial: i32,
+}
+
+words! {
+    /// Why stock moved.
+    pub enum StockReason {
+        /// Set aside for a use.
+        Allotted = "ALLOTTED",
+        /// Somebody won it.
+        Won = "WON",
+        /// It was dropped to somebody.
+        Airdropped = "AIRDROPPED",
+        /// An order holds it.
+        Reserved = "RESERVED",
+        /// An order gave it back.
+        Released = "RELEASED",
+        /// It became somebody's item.
+        Delivered = "DELIVERED",
+        /// It was not claimed in time.
+        Expired = "EXPIRED",
+    }
+}
+
+/// A change of one allotment's balances. The four deltas always cancel out, but where stock is first set aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StockMove {
+    pub allotment: AllotmentId,
+    pub reason: StockReason,
+    pub subject: Uuid,
+    pub available: i32,
+    pub reserved: i32,
+    pub issued: i32,
+    pub void: i32,
+    /// How many serial numbers are taken off the run with it.
+    pub serials: i32,
+}
+
+impl StockMove {
+    fn none(allotment: AllotmentId, reason: StockReason, subject: Uuid) -> Self {
+        Self { allotment, reason, subject, available: 0, reserved: 0, issued: 0, void: 0, serials: 0 }
+    }
+
+    /// available → reserved, with the serial numbers given out at once: a win or an airdrop names its number.
+    pub fn award(allotment: AllotmentId, reason: StockReason, subject: Uuid, count: i32) -> Self {
+        Self { available: -count, reserved: count, serials: count, ..Self::none(allotment, reason, subject) }
+    }
+
+    /// available → reserved, the numbers to be given out later: an order may still lapse.
+    pub fn reserve(allotment: AllotmentId, subject: Uuid, count: i32) -> Self {
+        Self { available: -count, reserved: count, ..Self::none(allotment, StockReason::Reserved, subject) }
+    }
+
+    /// reserved → available: the order lapsed.
+    pub fn release(allotment: AllotmentId, subject: Uuid, count: i32) -> Self {
+        Self { available: count, reserved: -count, ..Self::none(allotment, StockReason::Released, subject) }
+    }
+
+    /// reserved stays reserved, and its serial numbers are given out: the order was paid.
+    pub fn number(allotment: AllotmentId, subject: Uuid, count: i32) -> Self {
+        Self { serials: count, ..Self::none(allotment, StockReason::Reserved, subject) }
+    }
+
+    /// reserved → issued: somebody holds it.
+    pub fn deliver(allotment: AllotmentId, subject: Uuid, count: i32) -> Self {
+        Self { reserved: -count, issued: count, ..Self::none(allotment, StockReason::Delivered, subject) }
+    }
+}
+
+codes!(CatalogErrorCode, CatalogUserError, {
+    InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
+    SeriesNotFound = "SERIES_NOT_FOUND": "没有找到该系列。" / "There is no such series; list yours with `seriesList`.",
+    CollectibleNotFound = "COLLECTIBLE_NOT_FOUND": "没有找到该藏品。" / "There is no such collectible; list yours with `collectibles`.",
+    WrongState = "WRONG_STATE": "藏品当前状态不允许此操作。" / "The collectible's state does not allow this; read `state` and follow its order.",
+    IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "该幂等键已用于不同的输入，请换一个新键。" / "This idempotency key was used for another input; send a new key for a new intent.",
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_move_keeps_the_total() {
+        let (allotment, subject) = (AllotmentId::generate(), Uuid::nil());
+        for change in [
+            StockMove::award(allotment, StockReason::Won, subject, 3),
+            StockMove::reserve(allotment, subject, 3),
+            StockMove::release(allotment, subject, 3),
+            StockMove::number(allotment, subject, 3),
+            StockMove::deliver(allotment, subject, 3),
+        ] {
+            assert_eq!(change.available + change.reserved + change.issued + change.void, 0, "{change:?}");
+        }
+    }
+}

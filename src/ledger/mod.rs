@@ -1,0 +1,27 @@
+//! Where pieces truly exist: a ledger outside the business, asked to issue and to transfer.
+//!
+//! A ledger answers late, twice, or not at all. So [`Ledger::submit`] may be repeated under the same operation ID
+//! without doing anything twice, and nothing is believed before [`Ledger::receipts`] says so. To add a ledger,
+//! implement the trait and choose it in `app.rs`.
+
+pub mod embedded;
+pub mod model;
+pub mod store;
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+
+use crate::ledger::model::{Operation, OperationId, Receipt};
+use crate::platform::fault::Fault;
+use crate::tenancy::model::EnterpriseId;
+
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    /// Hands operations over. An operation that the ledger has already is left as it is.
+    async fn submit(&self, tenant: EnterpriseId, operations: &[Operation]) -> Result<(), Fault>;
+
+    /// What became of operations. One that the ledger never heard of is [`Receipt::Unknown`].
+    async fn receipts(&self, tenant: EnterpriseId, ids: &[OperationId])
+    -> Result<HashMap<OperationId, Receipt>, Fault>;
+}

@@ -1,0 +1,33 @@
+//! Holders, items and transfers, loadable in batches.
+
+use std::collections::HashMap;
+
+use crate::platform::fault::Fault;
+use crate::tenancy::loaders::Batch;
+use crate::tenancy::scope::TenantTx;
+use crate::wallets::model::{Holder, HolderId, Item, ItemId, Transfer, TransferId};
+use crate::wallets::store;
+
+impl Batch for HolderId {
+    type Value = Holder;
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, Holder>, Fault> {
+        store::holders_by_id(tx, keys).await
+    }
+}
+
+impl Batch for ItemId {
+    type Value = Item;
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, Item>, Fault> {
+        store::items_by_id(tx, keys).await
+    }
+}
+
+impl Batch for TransferId {
+    type Value = Transfer;
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, Transfer>, Fault> {
+        store::transfers_by_id(tx, keys).await
+    }
+}
