@@ -282,8 +282,9 @@ mod tests {
         let raised = from(raise(Fault::internal(anyhow::anyhow!("password=hunter2"))));
         let questioned = from(Fault::internal(anyhow::anyhow!("password=hunter2")).into());
         let foreign = from(std::io::Error::other("password=hunter2").into());
+        let disguised = from(std::io::Error::other("Failed to parse \"Dsn\": password=hunter2").into());
         let of_the_library = ServerError::new("Data `minthouse::Secret` does not exist.", None);
-        for error in [raised, questioned, foreign, of_the_library] {
+        for error in [raised, questioned, foreign, disguised, of_the_library] {
             let (code, message) = finished(error, true);
             assert_eq!(code, "INTERNAL");
             assert!(!message.contains("hunter2") && !message.contains("Secret"), "{message}");

@@ -2,12 +2,12 @@
 //!
 //! They are generic over the [`Executor`] and know nothing of the business: who comes in is decided by a [`Gate`],
 //! what is allowed stands in [`Settings`]. A request passes
-//! [`http`] (negotiation, parameters) → the gate → [`operation`] (document, limits, cost, bucket) → the executor →
-//! [`errors`] (codes, wording, the log); [`websocket`] and [`sse`] join in at the gate.
+//! `http` (negotiation, parameters) → the gate → `operation` (document, limits, cost, bucket) → the executor →
+//! `errors` (codes, wording, the log); `websocket` and `sse` join in at the gate.
 //!
-//! - A check on documents: add its figure to [`shape::Shape`]. What depends on variables belongs into [`cost`].
-//! - A new fault: add it to `platform::fault`, and its HTTP status to [`errors`].
-//! - A new transport: admit the caller, then [`Edge::ready`] and [`Edge::stream`] do the rest.
+//! - A check on documents: add its figure to `shape::Shape`. What depends on variables belongs into `cost`.
+//! - A new fault: add it to `platform::fault`, and its HTTP status to `errors`.
+//! - A new transport: admit the caller, then `Edge::ready` and `Edge::stream` do the rest.
 
 mod cost;
 mod documents;

@@ -12,8 +12,9 @@ use async_graphql::{Name, Positioned};
 use super::limits::DocumentLimits;
 use crate::platform::language::{Language, Text};
 
-/// Brackets within brackets that a text may have. The parser descends once for each and has no limit of its own, so
-/// this keeps a hostile text from overflowing the stack, which would end the process.
+/// Brackets within brackets that a text may have. The parser descends once for each. It looks after its own stack by
+/// best effort and gives up some 6,000 levels down; what walks the values after it has no such guard, and an overflow
+/// would end the process.
 const NESTED_BRACKETS: usize = 100;
 
 /// Selection sets within selection sets and fragments; bounds the recursion of everything that walks a document.
