@@ -212,7 +212,8 @@ mod tests {
         #[test]
         fn every_uuid_comes_back(bits: u128) {
             let id = Uuid::from_u128(bits);
-            prop_assert_eq!(parse(&format("thing", id)), Ok(("thing", id)));
+            let text = format("thing", id);
+            prop_assert_eq!(parse(&text), Ok(("thing", id)));
         }
 
         #[test]
