@@ -1,7 +1,15 @@
-//! The GraphQL edge: root schema, transports, limits, errors, identifiers and pages.
+//! The GraphQL edge: the root schema, who may come in, transports and limits, errors, identifiers and pages.
+//!
+//! A capability brings its objects and root fields in its own `graphql.rs`; here they are joined (`schema.rs`,
+//! `node.rs`) and served (`transport/`, `server.rs`).
 
 pub mod connection;
 pub mod context;
+pub mod gate;
+pub mod node;
 pub mod payload;
+pub mod review;
+pub mod schema;
+pub mod server;
 pub mod text;
 pub mod transport;

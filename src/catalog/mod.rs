@@ -12,3 +12,4 @@ pub mod model;
 pub mod series;
 pub mod stock;
 pub mod store;
+pub mod subscription;

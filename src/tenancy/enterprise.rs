@@ -84,6 +84,14 @@ fn check(request: &EnterpriseRequest) -> Result<(), Refusal<EnterpriseErrorCode>
             "A slug has 2 to 40 lower-case letters, digits or hyphens and does not begin with a hyphen.",
         ));
     }
+    if request.kind == EnterpriseKind::House {
+        return Err(Refusal::explained(
+            "kind",
+            InvalidInput,
+            "平台运营方只有一个，不能通过此接口创建。",
+            "There is one house, and it is not created this way; choose STANDARD or PLATFORM.",
+        ));
+    }
     for (field, name) in [("nameChinese", &request.name_chinese), ("nameEnglish", &request.name_english)] {
         if name.trim().is_empty() || name.chars().count() > 80 {
             return Err(Refusal::explained(

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod enterprise;
+pub mod graphql;
 
 pub mod idempotency;
 pub mod loaders;

@@ -75,3 +75,11 @@ pub async fn list(tx: &HouseTx, state: Option<ReviewState>, page: &Page<ReviewId
     }
     tx.load(query).await
 }
+
+pub async fn count(tx: &HouseTx, state: Option<ReviewState>) -> Result<i64, Fault> {
+    let mut query = reviews::table.count().into_boxed();
+    if let Some(state) = state {
+        query = query.filter(reviews::state.eq(state));
+    }
+    tx.one(query).await
+}

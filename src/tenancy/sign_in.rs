@@ -1,13 +1,11 @@
 //! An operator signs in with a password.
 
-use std::sync::Arc;
-
 use chrono::TimeDelta;
 
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
-use crate::tenancy::model::{EnterpriseKind, EnterpriseState, Operator, SignInErrorCode};
+use crate::tenancy::model::{Enterprise, EnterpriseKind, EnterpriseState, Operator, SignInErrorCode};
 use crate::tenancy::operator::{normalise_sign_in, verify_password};
 use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
 use crate::tenancy::store::{self, DirectoryKind};
@@ -23,7 +21,6 @@ pub struct SignedIn {
     pub token: String,
     pub expires_at: i64,
     pub operator: Operator,
-    pub scope: Option<TenantScope>,
 }
 
 pub async fn sign_in(
@@ -31,7 +28,6 @@ pub async fn sign_in(
     tokens: &Tokens,
     sign_in: &str,
     password: &str,
-    request_id: Arc<str>,
 ) -> Result<SignedIn, Refusal<SignInErrorCode>> {
     let sign_in = normalise_sign_in(sign_in);
     let house = HouseTx::read(&platform.database).await?;
@@ -53,18 +49,17 @@ pub async fn sign_in(
     if enterprise.state != EnterpriseState::Active {
         return Err(Refusal::code(SignInErrorCode::EnterpriseNotActive));
     }
-    let (identity, scope) = match enterprise.kind {
-        EnterpriseKind::House => (Identity::House { operator: operator.id, role: operator.role }, None),
-        EnterpriseKind::Standard | EnterpriseKind::Platform => (
-            Identity::Operator { operator: operator.id, role: operator.role },
-            Some(TenantScope::of_operator(enterprise.id, operator.id, operator.role, request_id)),
-        ),
+    let identity = match enterprise.kind {
+        EnterpriseKind::House => Identity::House { operator: operator.id, role: operator.role },
+        EnterpriseKind::Standard | EnterpriseKind::Platform => {
+            Identity::Operator { operator: operator.id, role: operator.role }
+        }
     };
     let (token, expires_at) = tokens.mint(enterprise.id, identity, OPERATOR_TOKEN_LIFE)?;
-    Ok(SignedIn { token, expires_at, operator, scope })
+    Ok(SignedIn { token, expires_at, operator })
 }
 
-async fn find(tx: &TenantTx, sign_in: &str) -> Result<Option<(crate::tenancy::model::Enterprise, Operator)>, Fault> {
+async fn find(tx: &TenantTx, sign_in: &str) -> Result<Option<(Enterprise, Operator)>, Fault> {
     let Some(operator) = store::operator_by_sign_in(tx, sign_in).await? else { return Ok(None) };
     Ok(store::enterprise(tx).await?.map(|enterprise| (enterprise, operator)))
 }

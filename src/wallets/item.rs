@@ -9,3 +9,8 @@ use crate::wallets::store;
 pub async fn mint_in(tx: &TenantTx, collectible: CollectibleId, first_serial: i32, count: i32) -> Result<(), Fault> {
     store::insert_items_in(tx, collectible, first_serial, count).await
 }
+
+/// A serial number as people read it: at least five digits.
+pub fn serial_text(serial: i32) -> String {
+    format!("#{serial:05}")
+}

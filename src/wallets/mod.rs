@@ -4,8 +4,11 @@
 //! worker takes it to the ledger and back, and tells the cause when it has arrived.
 
 pub mod holder;
+pub mod graphql;
 pub mod item;
 pub mod loaders;
 pub mod model;
 pub mod store;
+pub mod subscription;
 pub mod transfer;
+pub mod transfer_job;

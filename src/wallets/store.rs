@@ -256,7 +256,21 @@ pub async fn tenants_transferring(tx: &HouseTx) -> Result<Vec<EnterpriseId>, Fau
     .await
 }
 
-/// Transfers in one state whose time has come, locked; other workers pass them over.
+/// Transfers in one state whose time has come.
+pub async fn due_transfers(tx: &TenantTx, state: TransferState, limit: i64) -> Result<Vec<Transfer>, Fault> {
+    tx.load(
+        transfers::table
+            .filter(transfers::tenant_id.eq(tx.tenant()))
+            .filter(transfers::state.eq(state))
+            .filter(transfers::due_at.le(diesel::dsl::now))
+            .order(transfers::id)
+            .limit(limit)
+            .select(Transfer::as_select()),
+    )
+    .await
+}
+
+/// The same, locked; other workers pass them over.
 pub async fn lock_due_transfers_in(tx: &TenantTx, state: TransferState, limit: i64) -> Result<Vec<Transfer>, Fault> {
     tx.load(
         transfers::table

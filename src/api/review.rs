@@ -1,0 +1,180 @@
+//! The house's review queue: joins `tenancy::review` with the capabilities whose work is reviewed.
+
+use async_graphql::{Context, Enum, InputObject, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+
+use crate::activities;
+use crate::activities::model::ActivityId;
+use crate::api::connection::{List, arguments, connect};
+use crate::api::context::ContextExt;
+use crate::api::payload;
+use crate::api::transport::raise;
+use crate::catalog::collectible;
+use crate::catalog::model::CollectibleId;
+use crate::platform::Platform;
+use crate::platform::fault::Fault;
+use crate::platform::page::{CreatedOrder, Page, PageRule};
+use crate::platform::refusal::Refusal;
+use crate::tenancy::graphql::EnterpriseObject;
+use crate::tenancy::model::{Review, ReviewErrorCode, ReviewId, ReviewState, ReviewSubject, ReviewUserError};
+use crate::tenancy::review::{self, Decision};
+use crate::tenancy::scope::{HouseScope, HouseTx};
+
+const REVIEW_PAGES: PageRule = PageRule { list: "reviews", default: 20, maximum: 100 };
+
+pub struct ReviewObject(pub Review);
+
+/// Something that waits for the house's word, or had it.
+#[Object(name = "Review")]
+impl ReviewObject {
+    /// Its ID.
+    pub async fn id(&self) -> ReviewId {
+        self.0.id
+    }
+
+    /// Whose it is.
+    async fn enterprise(&self, ctx: &Context<'_>) -> Result<Option<EnterpriseObject>> {
+        crate::tenancy::graphql::find(ctx, self.0.tenant_id).await
+    }
+
+    /// What kind of thing it is about.
+    async fn subject_kind(&self) -> ReviewSubject {
+        self.0.subject_kind
+    }
+
+    /// The ID of what it is about.
+    async fn subject_id(&self) -> String {
+        match self.0.subject_kind {
+            ReviewSubject::Collectible => CollectibleId::from_uuid(self.0.subject_id).to_string(),
+            ReviewSubject::Activity => ActivityId::from_uuid(self.0.subject_id).to_string(),
+        }
+    }
+
+    /// Where it stands.
+    async fn state(&self) -> ReviewState {
+        self.0.state
+    }
+
+    /// What the house said.
+    async fn remark(&self) -> Option<&str> {
+        self.0.remark.as_deref()
+    }
+
+    /// When it was handed in.
+    async fn submitted_at(&self) -> DateTime<Utc> {
+        self.0.submitted_at
+    }
+
+    /// When it was decided.
+    async fn decided_at(&self) -> Option<DateTime<Utc>> {
+        self.0.decided_at
+    }
+}
+
+/// Which reviews to list.
+#[derive(InputObject, Default)]
+pub struct ReviewFilterInput {
+    /// Only those in this state.
+    pub state: Option<ReviewState>,
+}
+
+#[derive(Default)]
+pub struct ReviewQuery;
+
+#[Object]
+impl ReviewQuery {
+    /// The review queue across enterprises, oldest first. For the house.
+    async fn reviews(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<ReviewFilterInput>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<List<ReviewObject>> {
+        ctx.request().house().map_err(raise)?;
+        let state = filter.unwrap_or_default().state;
+        let page = Page::new(REVIEW_PAGES, CreatedOrder::CreatedAtAsc, &arguments(first, after, last, before)).map_err(raise)?;
+        let tx = HouseTx::read(&ctx.platform().database).await.map_err(raise)?;
+        let rows = review::list(&tx, state, &page).await.map_err(raise)?;
+        let wants_total = crate::api::connection::wants_total(ctx);
+        let total = if wants_total { review::count(&tx, state).await.map_err(raise)? } else { 0 };
+        Ok(connect(&page, rows, total, |row| row.id, ReviewObject))
+    }
+}
+
+/// What the house says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum Verdict {
+    /// It may go on.
+    Approve,
+    /// It goes back to the enterprise.
+    Reject,
+}
+
+/// A decision.
+#[derive(InputObject)]
+pub struct ReviewDecideInput {
+    /// An open review.
+    pub id: ReviewId,
+    /// The house's word.
+    pub verdict: Verdict,
+    /// What the enterprise is told; required with a rejection.
+    pub remark: Option<String>,
+}
+
+/// What came of a decision.
+#[derive(SimpleObject)]
+pub struct ReviewPayload {
+    /// The review as it is now.
+    pub review: Option<ReviewObject>,
+    /// Why nothing was done, if nothing was.
+    pub user_errors: Vec<ReviewUserError>,
+}
+
+#[derive(Default)]
+pub struct ReviewMutation;
+
+#[Object]
+impl ReviewMutation {
+    /// Decides on what an enterprise has submitted. For the house.
+    async fn review_decide(&self, ctx: &Context<'_>, input: ReviewDecideInput) -> Result<ReviewPayload> {
+        let house = ctx.request().house().map_err(raise)?;
+        let outcome = payload::run(ctx, ReviewUserError::from_problem, || decide(ctx.platform(), house, &input)).await?;
+        Ok(ReviewPayload { review: outcome.value.map(ReviewObject), user_errors: outcome.user_errors })
+    }
+}
+
+async fn decide(
+    platform: &Platform,
+    house: &HouseScope,
+    input: &ReviewDecideInput,
+) -> Result<Review, Refusal<ReviewErrorCode>> {
+    house.require_decider()?;
+    let decision = Decision::new(input.verdict == Verdict::Approve, input.remark.clone())?;
+    let open = review::find(&HouseTx::read(&platform.database).await?, input.id)
+        .await?
+        .ok_or_else(|| Refusal::at("id", ReviewErrorCode::NotFound))?;
+
+    let tx = house.write_within(&platform.database, open.tenant_id).await?;
+    let review = review::decide_in(&tx, open.id, &decision).await?;
+    match review.subject_kind {
+        ReviewSubject::Collectible => {
+            heard(collectible::decided_in(&tx, CollectibleId::from_uuid(review.subject_id), &decision).await)?;
+        }
+        ReviewSubject::Activity => {
+            heard(activities::submit::decided_in(&tx, ActivityId::from_uuid(review.subject_id), &decision).await)?;
+        }
+    }
+    tx.commit().await?;
+    Ok(review)
+}
+
+// An open review holds its subject IN_REVIEW, so a subject that does not want to hear is a fault of ours.
+fn heard<C: std::fmt::Debug>(answer: Result<(), Refusal<C>>) -> Result<(), Fault> {
+    answer.map_err(|refusal| match refusal {
+        Refusal::Fault(fault) => fault,
+        Refusal::Problems(problems) => Fault::internal(anyhow::anyhow!("a reviewed subject refused: {problems:?}")),
+    })
+}

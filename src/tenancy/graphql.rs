@@ -1,0 +1,276 @@
+//! Enterprises, operators and sign-in in GraphQL.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+
+use crate::api::connection::{List, arguments, connect, wants_total};
+use crate::api::context::{ContextExt, read};
+use crate::api::payload;
+use crate::api::text::{LocalizedText, LocalizedTextInput};
+use crate::api::transport::raise;
+use crate::platform::fault::Fault;
+use crate::platform::page::{CreatedOrder, Page, PageRule};
+use crate::tenancy::enterprise::{self, EnterpriseRequest};
+use crate::tenancy::model::{
+    Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, EnterpriseUserError, Operator, OperatorId, SignInUserError,
+};
+use crate::tenancy::permission::Role;
+use crate::tenancy::scope::{Caller, HouseTx};
+use crate::tenancy::token::Tokens;
+use crate::tenancy::{sign_in, store};
+use crate::words;
+
+const ENTERPRISE_PAGES: PageRule = PageRule { list: "enterprises", default: 20, maximum: 100 };
+
+pub struct EnterpriseObject(pub Enterprise);
+
+/// A tenant (企业).
+#[Object(name = "Enterprise")]
+impl EnterpriseObject {
+    /// Its ID.
+    pub async fn id(&self) -> EnterpriseId {
+        self.0.id
+    }
+
+    /// Its short name, unique in this house.
+    async fn slug(&self) -> &str {
+        &self.0.slug
+    }
+
+    /// What it is called.
+    async fn name(&self) -> LocalizedText {
+        LocalizedText::new(&self.0.name_chinese, &self.0.name_english)
+    }
+
+    /// What kind of tenant it is.
+    async fn kind(&self) -> EnterpriseKind {
+        self.0.kind
+    }
+
+    /// Where it stands.
+    async fn state(&self) -> EnterpriseState {
+        self.0.state
+    }
+
+    /// Counts up with every change.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
+    /// When it was created.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+}
+
+pub struct OperatorObject(pub Operator);
+
+/// A user of the console (操作员).
+#[Object(name = "Operator")]
+impl OperatorObject {
+    /// Its ID.
+    pub async fn id(&self) -> OperatorId {
+        self.0.id
+    }
+
+    /// The name they sign in with.
+    async fn sign_in(&self) -> &str {
+        &self.0.sign_in
+    }
+
+    /// What they are called.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// What they may do.
+    async fn role(&self) -> Role {
+        self.0.role
+    }
+}
+
+words! {
+    /// What kind of caller a token speaks for.
+    pub enum ViewerKind {
+        /// No token was sent.
+        Anonymous = "ANONYMOUS",
+        /// A console user.
+        Operator = "OPERATOR",
+        /// A person.
+        Holder = "HOLDER",
+        /// The house.
+        House = "HOUSE",
+    }
+}
+
+/// Whom the request's token speaks for.
+#[derive(SimpleObject)]
+pub struct Viewer {
+    /// What kind of caller.
+    pub kind: ViewerKind,
+    /// The enterprise that the token is for.
+    pub enterprise: Option<EnterpriseObject>,
+}
+
+#[derive(Default)]
+pub struct TenancyQuery;
+
+#[Object]
+impl TenancyQuery {
+    /// Whom the request's token speaks for.
+    async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer> {
+        let kind = match ctx.request().caller {
+            Caller::Anonymous => ViewerKind::Anonymous,
+            Caller::Operator(_) => ViewerKind::Operator,
+            Caller::Holder(_) => ViewerKind::Holder,
+            Caller::House(_) => ViewerKind::House,
+        };
+        let enterprise = match kind {
+            ViewerKind::Operator | ViewerKind::Holder => store::enterprise(&read(ctx).await?).await.map_err(raise)?,
+            ViewerKind::Anonymous | ViewerKind::House => None,
+        };
+        Ok(Viewer { kind, enterprise: enterprise.map(EnterpriseObject) })
+    }
+
+    /// One enterprise by ID: your own, or any if you are the house.
+    async fn enterprise(&self, ctx: &Context<'_>, id: EnterpriseId) -> Result<Option<EnterpriseObject>> {
+        find(ctx, id).await
+    }
+
+    /// Every enterprise. For the house.
+    async fn enterprises(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default_with = "CreatedOrder::CreatedAtDesc")] order_by: CreatedOrder,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<List<EnterpriseObject>> {
+        ctx.request().house().map_err(raise)?;
+        let page = Page::new(ENTERPRISE_PAGES, order_by, &arguments(first, after, last, before)).map_err(raise)?;
+        let tx = HouseTx::read(&ctx.platform().database).await.map_err(raise)?;
+        let rows = store::list_enterprises(&tx, &page).await.map_err(raise)?;
+        let total = if wants_total(ctx) { store::count_enterprises(&tx).await.map_err(raise)? } else { 0 };
+        Ok(connect(&page, rows, total, |row| row.id, EnterpriseObject))
+    }
+
+    /// One of the enterprise's operators by ID.
+    async fn operator(&self, ctx: &Context<'_>, id: OperatorId) -> Result<Option<OperatorObject>> {
+        ctx.request().operator().map_err(raise)?;
+        Ok(ctx.loaders().one(id).await.map_err(raise)?.map(OperatorObject))
+    }
+}
+
+/// An enterprise as far as the caller may see it.
+pub async fn find(ctx: &Context<'_>, id: EnterpriseId) -> Result<Option<EnterpriseObject>> {
+    look_up(ctx, id).await.map_err(raise)
+}
+
+/// The same, with the fault still bare.
+pub async fn look_up(ctx: &Context<'_>, id: EnterpriseId) -> std::result::Result<Option<EnterpriseObject>, Fault> {
+    let found = match &ctx.request().caller {
+        Caller::House(_) => {
+            let tx = HouseTx::read(&ctx.platform().database).await?;
+            store::enterprises_by_id(&tx, &[id]).await?.remove(&id)
+        }
+        _ => store::enterprise(&*ctx.request().reader.transaction().await?).await?.filter(|own| own.id == id),
+    };
+    Ok(found.map(EnterpriseObject))
+}
+
+/// What an operator signs in with.
+#[derive(InputObject)]
+pub struct OperatorSignInInput {
+    /// The sign-in name.
+    pub sign_in: String,
+    /// The password.
+    pub password: String,
+}
+
+/// What came of signing in.
+#[derive(SimpleObject, Default)]
+pub struct OperatorSignInPayload {
+    /// Send it as `Authorization: Bearer …`.
+    pub token: Option<String>,
+    /// When the token ends.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Who signed in.
+    pub operator: Option<OperatorObject>,
+    /// Why nobody was signed in, if nobody was.
+    pub user_errors: Vec<SignInUserError>,
+}
+
+/// A new enterprise.
+#[derive(InputObject)]
+pub struct EnterpriseCreateInput {
+    /// Its short name: 2 to 40 lower-case letters, digits or hyphens, unique in this house.
+    pub slug: String,
+    /// What it is called, 1 to 80 characters in each language.
+    pub name: LocalizedTextInput,
+    /// What kind of tenant it is.
+    #[graphql(default_with = "EnterpriseKind::Standard")]
+    pub kind: EnterpriseKind,
+    /// Its owner's sign-in name, unique in this house.
+    pub owner_sign_in: String,
+    /// What its owner is called.
+    pub owner_name: String,
+    /// Its owner's first password, 12 to 128 characters.
+    pub owner_password: String,
+}
+
+/// What came of creating an enterprise.
+#[derive(SimpleObject)]
+pub struct EnterprisePayload {
+    /// The enterprise as it is now.
+    pub enterprise: Option<EnterpriseObject>,
+    /// Why nothing was done, if nothing was.
+    pub user_errors: Vec<EnterpriseUserError>,
+}
+
+#[derive(Default)]
+pub struct TenancyMutation;
+
+#[Object]
+impl TenancyMutation {
+    /// Signs an operator in with a password. The token is good for an hour.
+    async fn operator_sign_in(&self, ctx: &Context<'_>, input: OperatorSignInInput) -> Result<OperatorSignInPayload> {
+        let tokens = ctx.data_unchecked::<Arc<Tokens>>();
+        let outcome = payload::run(ctx, SignInUserError::from_problem, || {
+            sign_in::sign_in(ctx.platform(), tokens, &input.sign_in, &input.password)
+        })
+        .await?;
+        Ok(match outcome.value {
+            Some(done) => OperatorSignInPayload {
+                token: Some(done.token),
+                expires_at: DateTime::from_timestamp(done.expires_at, 0),
+                operator: Some(OperatorObject(done.operator)),
+                user_errors: Vec::new(),
+            },
+            None => OperatorSignInPayload { user_errors: outcome.user_errors, ..Default::default() },
+        })
+    }
+
+    /// Creates an enterprise with its owner. For the house.
+    async fn enterprise_create(&self, ctx: &Context<'_>, input: EnterpriseCreateInput) -> Result<EnterprisePayload> {
+        let house = ctx.request().house().map_err(raise)?;
+        let request = EnterpriseRequest {
+            slug: input.slug,
+            name_chinese: input.name.chinese,
+            name_english: input.name.english,
+            kind: input.kind,
+            owner_sign_in: input.owner_sign_in,
+            owner_name: input.owner_name,
+            owner_password: input.owner_password,
+        };
+        let outcome =
+            payload::run(ctx, EnterpriseUserError::from_problem, || enterprise::create(ctx.platform(), house, &request)).await?;
+        let enterprise = match outcome.value {
+            Some(id) => find(ctx, id).await?,
+            None => None,
+        };
+        Ok(EnterprisePayload { enterprise, user_errors: outcome.user_errors })
+    }
+}

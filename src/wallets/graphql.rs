@@ -1,0 +1,370 @@
+//! Holders, items and transfers in GraphQL.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
+use chrono::{DateTime, Utc};
+
+use crate::api::connection::{List, arguments, connect, wants_total};
+use crate::api::context::{ContextExt, read};
+use crate::api::payload;
+use crate::api::transport::raise;
+use crate::catalog::graphql::CollectibleObject;
+use crate::catalog::model::CollectibleId;
+use crate::platform::fault::Fault;
+use crate::platform::page::{CreatedOrder, Page, PageRule};
+use crate::tenancy::permission::Permission;
+use crate::tenancy::scope::Caller;
+use crate::tenancy::token::Tokens;
+use crate::wallets::model::{
+    Holder, HolderId, Item, ItemId, Transfer, TransferCause, TransferId, TransferState, WalletUserError,
+};
+use crate::wallets::store::{self, ItemFilter, TransferFilter};
+use crate::wallets::transfer::{self, GiftRequest};
+use crate::wallets::{holder, item};
+
+const HOLDER_PAGES: PageRule = PageRule { list: "holders", default: 20, maximum: 100 };
+const ITEM_PAGES: PageRule = PageRule { list: "items", default: 20, maximum: 100 };
+const TRANSFER_PAGES: PageRule = PageRule { list: "transfers", default: 20, maximum: 100 };
+
+pub struct HolderObject(pub Holder);
+
+/// A person who draws, buys, claims and holds (用户), as one enterprise knows them.
+#[Object(name = "Holder")]
+impl HolderObject {
+    /// Its ID.
+    pub async fn id(&self) -> HolderId {
+        self.0.id
+    }
+
+    /// The mobile number with its middle hidden.
+    async fn phone_masked(&self) -> &str {
+        &self.0.phone_masked
+    }
+
+    /// What they call themselves.
+    async fn nickname(&self) -> &str {
+        &self.0.nickname
+    }
+
+    /// When they first came.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+}
+
+pub struct ItemObject(pub Item);
+
+/// One numbered piece of a collectible (藏品份).
+#[Object(name = "Item")]
+impl ItemObject {
+    /// Its ID.
+    pub async fn id(&self) -> ItemId {
+        self.0.id
+    }
+
+    /// What it is a piece of.
+    async fn collectible(&self, ctx: &Context<'_>) -> Result<CollectibleObject> {
+        ctx.loaders().required(self.0.collectible_id).await.map(CollectibleObject).map_err(raise)
+    }
+
+    /// Its number, unique within the collectible.
+    async fn serial_number(&self) -> i32 {
+        self.0.serial
+    }
+
+    /// Its number as people read it: `#00003`.
+    async fn serial_text(&self) -> String {
+        item::serial_text(self.0.serial)
+    }
+
+    /// Who holds it; nobody while it lies in the enterprise's treasury.
+    async fn holder(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
+        match self.0.holder_id {
+            Some(id) => Ok(ctx.loaders().one(id).await.map_err(raise)?.map(HolderObject)),
+            None => Ok(None),
+        }
+    }
+
+    /// Since when its holder has it.
+    async fn acquired_at(&self) -> Option<DateTime<Utc>> {
+        self.0.acquired_at
+    }
+
+    /// Counts up with every change.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+}
+
+pub struct TransferObject(pub Transfer);
+
+/// An item on its way to a holder (转移). Free and irreversible.
+#[Object(name = "Transfer")]
+impl TransferObject {
+    /// Its ID, which is also its operation ID on the ledger.
+    pub async fn id(&self) -> TransferId {
+        self.0.id
+    }
+
+    /// The item.
+    async fn item(&self, ctx: &Context<'_>) -> Result<Option<ItemObject>> {
+        Ok(ctx.loaders().one(self.0.item_id).await.map_err(raise)?.map(ItemObject))
+    }
+
+    /// Who gives it; nobody where it comes from the enterprise's treasury, or where you may not know.
+    async fn from_holder(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
+        match self.0.from_holder_id {
+            Some(id) => Ok(ctx.loaders().one(id).await.map_err(raise)?.map(HolderObject)),
+            None => Ok(None),
+        }
+    }
+
+    /// Who receives it, unless you may not know.
+    async fn to_holder(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
+        Ok(ctx.loaders().one(self.0.to_holder_id).await.map_err(raise)?.map(HolderObject))
+    }
+
+    /// What set it going.
+    async fn cause(&self) -> TransferCause {
+        self.0.cause
+    }
+
+    /// Where it stands.
+    async fn state(&self) -> TransferState {
+        self.0.state
+    }
+
+    /// Why it failed, if it did.
+    async fn failure(&self) -> Option<&str> {
+        self.0.failure.as_deref()
+    }
+
+    /// Counts up with every change of state.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
+    /// When it was asked for.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
+
+    /// When its state last changed.
+    async fn updated_at(&self) -> DateTime<Utc> {
+        self.0.updated_at
+    }
+}
+
+/// Which items to list. A holder sees only their own whatever is asked.
+#[derive(InputObject, Default)]
+pub struct ItemFilterInput {
+    /// Only this holder's.
+    pub holder_id: Option<HolderId>,
+    /// Only pieces of this collectible.
+    pub collectible_id: Option<CollectibleId>,
+}
+
+/// Which transfers to list. A holder sees only those they give or receive.
+#[derive(InputObject, Default)]
+pub struct TransferFilterInput {
+    /// Only this item's.
+    pub item_id: Option<ItemId>,
+    /// Only those in one of these states.
+    pub states: Option<Vec<TransferState>>,
+}
+
+#[derive(Default)]
+pub struct WalletsQuery;
+
+#[Object]
+impl WalletsQuery {
+    /// One holder by ID. A holder finds only themselves.
+    async fn holder(&self, ctx: &Context<'_>, id: HolderId) -> Result<Option<HolderObject>> {
+        ctx.request().reading(Permission::HolderRead).map_err(raise)?;
+        Ok(ctx.loaders().one(id).await.map_err(raise)?.map(HolderObject))
+    }
+
+    /// The enterprise's holders.
+    async fn holders(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default_with = "CreatedOrder::CreatedAtDesc")] order_by: CreatedOrder,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<List<HolderObject>> {
+        ctx.request().reading(Permission::HolderRead).map_err(raise)?;
+        let page = Page::new(HOLDER_PAGES, order_by, &arguments(first, after, last, before)).map_err(raise)?;
+        let tx = read(ctx).await?;
+        let rows = store::list_holders(&tx, &page).await.map_err(raise)?;
+        let total = if wants_total(ctx) { store::count_holders(&tx).await.map_err(raise)? } else { 0 };
+        Ok(connect(&page, rows, total, |row| row.id, HolderObject))
+    }
+
+    /// One item by ID.
+    async fn item(&self, ctx: &Context<'_>, id: ItemId) -> Result<Option<ItemObject>> {
+        ctx.request().reading(Permission::TransferRead).map_err(raise)?;
+        Ok(ctx.loaders().one(id).await.map_err(raise)?.map(ItemObject))
+    }
+
+    /// Items that somebody holds: a holder's wallet, or what the enterprise has given out.
+    #[expect(clippy::too_many_arguments, reason = "Relay's four arguments beside filter and order")]
+    async fn items(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<ItemFilterInput>,
+        #[graphql(default_with = "CreatedOrder::CreatedAtDesc")] order_by: CreatedOrder,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<List<ItemObject>> {
+        ctx.request().reading(Permission::TransferRead).map_err(raise)?;
+        let page = Page::new(ITEM_PAGES, order_by, &arguments(first, after, last, before)).map_err(raise)?;
+        let filter = filter.unwrap_or_default();
+        let mut filter = ItemFilter { holder: filter.holder_id, collectible: filter.collectible_id };
+        if let Caller::Holder(scope) = &ctx.request().caller {
+            filter.holder = Some(scope.holder());
+        }
+        let tx = read(ctx).await?;
+        let rows = store::list_items(&tx, &filter, &page).await.map_err(raise)?;
+        let total = if wants_total(ctx) { store::count_items(&tx, &filter).await.map_err(raise)? } else { 0 };
+        Ok(connect(&page, rows, total, |row| row.id, ItemObject))
+    }
+
+    /// One transfer by ID. Polling it tells what `transferStatus` tells.
+    async fn transfer(&self, ctx: &Context<'_>, id: TransferId) -> Result<Option<TransferObject>> {
+        ctx.request().reading(Permission::TransferRead).map_err(raise)?;
+        Ok(ctx.loaders().one(id).await.map_err(raise)?.map(TransferObject))
+    }
+
+    /// Transfers of the enterprise's items.
+    #[expect(clippy::too_many_arguments, reason = "Relay's four arguments beside filter and order")]
+    async fn transfers(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<TransferFilterInput>,
+        #[graphql(default_with = "CreatedOrder::CreatedAtDesc")] order_by: CreatedOrder,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<List<TransferObject>> {
+        ctx.request().reading(Permission::TransferRead).map_err(raise)?;
+        let page = Page::new(TRANSFER_PAGES, order_by, &arguments(first, after, last, before)).map_err(raise)?;
+        let filter = filter.unwrap_or_default();
+        let filter = TransferFilter { item: filter.item_id, states: filter.states };
+        let tx = read(ctx).await?;
+        let rows = store::list_transfers(&tx, &filter, &page).await.map_err(raise)?;
+        let total = if wants_total(ctx) { store::count_transfers(&tx, &filter).await.map_err(raise)? } else { 0 };
+        Ok(connect(&page, rows, total, |row| row.id, TransferObject))
+    }
+}
+
+/// Signs a person on.
+#[derive(InputObject)]
+pub struct HolderSignOnInput {
+    /// A mainland mobile number: 11 digits, with or without +86.
+    pub phone: String,
+    /// What they call themselves, at most 40 characters. Kept from their first sign-on.
+    #[graphql(default)]
+    pub nickname: String,
+}
+
+/// Sets a transfer going.
+#[derive(InputObject)]
+pub struct TransferStartInput {
+    /// The item to give.
+    pub item_id: ItemId,
+    /// Who shall have it.
+    pub to_holder_id: HolderId,
+    /// The same key and input give the first result again.
+    pub idempotency_key: String,
+}
+
+/// Names a transfer.
+#[derive(InputObject)]
+pub struct TransferCancelInput {
+    /// A gift that has not reached the ledger.
+    pub id: TransferId,
+}
+
+/// What came of signing a person on.
+#[derive(SimpleObject, Default)]
+pub struct HolderSignOnPayload {
+    /// The person.
+    pub holder: Option<HolderObject>,
+    /// A token that speaks for them: send it as `Authorization: Bearer …`.
+    pub token: Option<String>,
+    /// When the token ends.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Why nothing was done, if nothing was.
+    pub user_errors: Vec<WalletUserError>,
+}
+
+/// What came of a mutation on transfers.
+#[derive(SimpleObject)]
+pub struct TransferPayload {
+    /// The transfer as it is now; follow it with `transferStatus`.
+    pub transfer: Option<TransferObject>,
+    /// Whether this is the result of an earlier request with the same idempotency key.
+    pub replayed: bool,
+    /// Why nothing was done, if nothing was.
+    pub user_errors: Vec<WalletUserError>,
+}
+
+#[derive(Default)]
+pub struct WalletsMutation;
+
+#[Object]
+impl WalletsMutation {
+    /// Signs a person on whom the enterprise's own system has signed in, and gives their token. Needs `HOLDER_SIGN_ON`.
+    async fn holder_sign_on(&self, ctx: &Context<'_>, input: HolderSignOnInput) -> Result<HolderSignOnPayload> {
+        let scope = ctx.request().operator().map_err(raise)?;
+        let tokens = ctx.data_unchecked::<Arc<Tokens>>();
+        let outcome = payload::run(ctx, WalletUserError::from_problem, || {
+            holder::sign_on(ctx.platform(), tokens, scope, &input.phone, &input.nickname)
+        })
+        .await?;
+        Ok(match outcome.value {
+            Some(done) => HolderSignOnPayload {
+                holder: Some(HolderObject(done.holder)),
+                token: Some(done.token),
+                expires_at: DateTime::from_timestamp(done.expires_at, 0),
+                user_errors: Vec::new(),
+            },
+            None => HolderSignOnPayload { user_errors: outcome.user_errors, ..Default::default() },
+        })
+    }
+
+    /// Gives an item to another holder: a holder gives their own, an operator with `TRANSFER_MANAGE` any.
+    async fn transfer_start(&self, ctx: &Context<'_>, input: TransferStartInput) -> Result<TransferPayload> {
+        let request = GiftRequest { item: input.item_id, to: input.to_holder_id };
+        let key = input.idempotency_key.parse().map_err(raise)?;
+        let outcome = payload::run(ctx, WalletUserError::from_problem, || async {
+            match &ctx.request().caller {
+                Caller::Holder(scope) => transfer::give(ctx.platform(), scope, &request, &key).await,
+                Caller::Operator(scope) => transfer::start(ctx.platform(), scope, &request, &key).await,
+                Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent").into()),
+                Caller::House(_) => Err(Fault::Forbidden("a token of the enterprise").into()),
+            }
+        })
+        .await?;
+        let (transfer, replayed) = outcome.value.map_or((None, false), |done| (Some(done.transfer), done.replayed));
+        Ok(TransferPayload { transfer: transfer.map(TransferObject), replayed, user_errors: outcome.user_errors })
+    }
+
+    /// Withdraws a gift that has not reached the ledger. Needs `TRANSFER_MANAGE`.
+    async fn transfer_cancel(&self, ctx: &Context<'_>, input: TransferCancelInput) -> Result<TransferPayload> {
+        let scope = ctx.request().operator().map_err(raise)?;
+        let outcome =
+            payload::run(ctx, WalletUserError::from_problem, || transfer::cancel(ctx.platform(), scope, input.id)).await?;
+        Ok(TransferPayload {
+            transfer: outcome.value.map(TransferObject),
+            replayed: false,
+            user_errors: outcome.user_errors,
+        })
+    }
+}
