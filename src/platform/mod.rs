@@ -2,5 +2,6 @@
 //!
 //! Nothing here knows the business; a test (`tests/suite/walls.rs`) keeps it so.
 
+pub mod db;
 pub mod fault;
 pub mod language;
