@@ -1,7 +1,8 @@
 //! The supervised PostgreSQL, tried with real servers: starts, refusals, kills and what is left after each.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -69,9 +70,9 @@ fn is_running(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
-fn kill(pid: u32) {
+fn signal(pid: u32, signal: libc::c_int) {
     // SAFETY: kill touches no memory, and the process is one that this test started.
-    assert_eq!(unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) }, 0, "process {pid} is there to be killed");
+    assert_eq!(unsafe { libc::kill(pid.cast_signed(), signal) }, 0, "process {pid} is there to be signalled");
 }
 
 fn is_root() -> bool {
@@ -151,7 +152,7 @@ fn a_server_that_dies_is_noticed_and_its_data_recovered() {
     ask(&server.url(OWNER, "postgres"), "create table kept (n int); insert into kept values (7)");
     assert!(!server.child_exited());
     let exited = server.exited();
-    kill(server.pid());
+    signal(server.pid(), libc::SIGKILL);
     wait_until("the death is noticed", Duration::from_secs(5), || server.child_exited());
     assert!(*exited.borrow());
     drop(server);
@@ -205,9 +206,20 @@ fn a_killed_owner_takes_its_server_along_and_the_next_one_takes_over() {
     assert_eq!(adopted.pid(), server);
     ask(&adopted.url(OWNER, "postgres"), "create table kept (n int); insert into kept values (7)");
 
+    // Held still, the orphan cannot obey the kernel's signal yet: the next start comes upon it for certain.
+    signal(server, libc::SIGSTOP);
     owner.kill().expect("the helper is ours");
-    // At once, while the orphan is still shutting down.
-    let next = scratch.start(Durability::ThrowAway).expect("a take-over");
+    let began = Instant::now();
+    let held = Duration::from_millis(700);
+    let release = std::thread::spawn(move || {
+        std::thread::sleep(held);
+        signal(server, libc::SIGCONT);
+    });
+    let next = scratch.start(Durability::ThrowAway);
+    let waited = began.elapsed();
+    release.join().expect("the orphan was there to be released");
+    let next = next.expect("a take-over");
+    assert!(waited >= held, "it must not start beside the orphan: {waited:?}");
     assert!(!is_running(server), "two servers on one cluster");
     assert_eq!(ask(&next.url(OWNER, "postgres"), "select n from kept"), "7");
     let log = fs::read_to_string(scratch.data().join("postgres.log")).expect("the log is ours");
@@ -221,17 +233,26 @@ fn owner_and_server_killed_together_leave_nothing_that_blocks() {
     let (mut owner, report) = helper(&scratch.data(), &[]);
     let server: u32 = report.parse().unwrap_or_else(|_| panic!("the helper did not start: {report}"));
     // The server first: its supervisor must not have the time to shut it down.
-    kill(server);
+    signal(server, libc::SIGKILL);
     owner.kill().expect("the helper is ours");
     owner.wait().expect("the helper is ours");
-    // Another process has got the number since: PostgreSQL itself would then refuse to start.
+    // Another process of the same user has got the number since: PostgreSQL itself would refuse to start.
     let pid_file = scratch.data().join("pg/postmaster.pid");
     let stale = fs::read_to_string(&pid_file).expect("a killed server leaves its lock file");
-    let stranger = PathBuf::from("/proc/self").canonicalize().expect("we run").file_name().map(PathBuf::from);
-    let stranger = stranger.expect("a number").display().to_string();
-    fs::write(&pid_file, stale.replacen(&server.to_string(), &stranger, 1)).expect("the folder is ours");
+    let user = pid_file.metadata().expect("it is there");
+    let mut stranger = Command::new("sleep");
+    stranger.arg("60");
+    if is_root() {
+        stranger.uid(user.uid()).gid(user.gid());
+    }
+    let mut stranger = stranger.spawn().expect("sleep is everywhere");
+    let claimed = stale.replacen(&server.to_string(), &stranger.id().to_string(), 1);
+    fs::write(&pid_file, claimed).expect("the folder is ours");
 
-    let next = scratch.start(Durability::ThrowAway).expect("a take-over");
+    let next = scratch.start(Durability::ThrowAway);
+    stranger.kill().expect("the process is ours");
+    stranger.wait().expect("the process is ours");
+    let next = next.expect("a take-over");
     assert_eq!(ask(&next.url(OWNER, "postgres"), "select 1"), "1");
 }
 
