@@ -3,6 +3,7 @@
 //! Nothing here knows the business; a test (`tests/suite/walls.rs`) keeps it so.
 
 pub mod clock;
+pub mod config;
 pub mod db;
 pub mod fault;
 pub mod id;
@@ -11,6 +12,7 @@ pub mod page;
 pub mod randomness;
 pub mod refusal;
 pub mod secrets;
+pub mod telemetry;
 pub mod values;
 pub mod vault;
 

@@ -1,3 +1,5 @@
-//! The one test binary: what crosses an edge is tested here, what is pure beside its code.
+//! The tests that cross a boundary: HTTP, the database, processes. One binary, as each more would link it all again.
 
+mod embedded;
+mod support;
 mod transport;

@@ -6,7 +6,9 @@
 mod pool;
 mod transaction;
 
+pub mod embedded;
 pub mod migrate;
+pub mod place;
 
 pub use pool::{Database, PoolSettings};
 pub use transaction::{Access, Role, Session, Transaction, is_contention};

@@ -1,0 +1,48 @@
+# `make` lists what can be made. Only Rust and make are needed beforehand: scripts/system-packages sees to the rest.
+
+SHELL := /bin/sh
+CARGO ?= cargo
+# Arguments for the server: make run ARGS='--port 9000'
+ARGS ?=
+
+clients := tests/clients
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint schema packages packages-test clients
+# The server stops its database when it is interrupted; make must not remove files or start anything else then.
+.NOTPARALLEL:
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: packages ## Run the server, with its own PostgreSQL; pass arguments in ARGS='…'
+	$(CARGO) run -- serve $(ARGS)
+
+demo: packages ## Run the server with a demonstration enterprise in it
+	$(CARGO) run -- serve --demo $(ARGS)
+
+test: packages-test clients lint ## Check everything: formatting, clippy, tests (what CI runs)
+	$(CARGO) test
+
+lint: packages ## Check formatting, and clippy with warnings denied
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets -- -D warnings
+
+schema: packages ## Write the GraphQL contract to graphql/schema.graphql
+	@mkdir -p graphql
+	@# Moved into place, so that a server that does not build leaves the old contract alone.
+	$(CARGO) run --quiet -- schema > graphql/.schema.graphql.new || { rm -f graphql/.schema.graphql.new; exit 1; }
+	mv graphql/.schema.graphql.new graphql/schema.graphql
+
+packages: ## Install the system packages that running needs, if any is missing
+	@scripts/system-packages run
+
+packages-test: ## The same for the tests, which also drive clients on Node.js
+	@scripts/system-packages test
+
+# npm writes the second file last, so an interrupted installation is repeated and a finished one is not.
+clients: $(if $(wildcard $(clients)/package-lock.json),$(clients)/node_modules/.package-lock.json)
+
+$(clients)/node_modules/.package-lock.json: $(clients)/package-lock.json
+	cd $(clients) && npm ci --no-audit --no-fund
+	@touch $@

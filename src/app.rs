@@ -1,0 +1,133 @@
+//! Wiring, once: which part works with which.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::activities::claim;
+use crate::activities::lane::Lanes;
+use crate::activities::model::ClaimId;
+use crate::api::gate::TokenGate;
+use crate::api::schema::{self, ApiSchema};
+use crate::api::server::{self, Surface};
+use crate::api::transport::{self, Settings};
+use crate::catalog::issue::IssuanceJob;
+use crate::catalog::model::CollectibleId;
+use crate::events::bus::Bus;
+use crate::events::relay::RelayJob;
+use crate::ledger::Ledger;
+use crate::ledger::embedded::EmbeddedLedger;
+use crate::platform::Platform;
+use crate::platform::fault::Fault;
+use crate::platform::secrets::Secrets;
+use crate::sales::expire::OrderExpiryJob;
+use crate::sales::model::OrderId;
+use crate::sales::{SalesServices, pay};
+use crate::tenancy::scope::TenantTx;
+use crate::tenancy::token::Tokens;
+use crate::tenancy::worker::{self, Job};
+use crate::wallets::model::{Item, Transfer, TransferCause};
+use crate::wallets::transfer_job::{Arrivals, TransferJob};
+
+/// A whole house, ready to serve or to work.
+pub struct App {
+    pub platform: Arc<Platform>,
+    pub tokens: Arc<Tokens>,
+    pub lanes: Arc<Lanes>,
+    pub sales: Arc<SalesServices>,
+    pub bus: Bus,
+    pub ledger: Arc<dyn Ledger>,
+    pub schema: ApiSchema,
+    jobs: Vec<Arc<dyn Job>>,
+    development: bool,
+}
+
+impl App {
+    pub fn new(platform: Platform, secrets: &Secrets, sales: SalesServices, development: bool) -> Result<Self> {
+        let platform = Arc::new(platform);
+        let tokens = Arc::new(Tokens::new(secrets, platform.clock.clone())?);
+        let lanes = Arc::new(Lanes::new(platform.clone()));
+        let sales = Arc::new(sales);
+        let bus = Bus::default();
+        let embedded = Arc::new(EmbeddedLedger::new(platform.clone()));
+        let ledger: Arc<dyn Ledger> = embedded.clone();
+        let schema = schema::builder()
+            .data(platform.clone())
+            .data(tokens.clone())
+            .data(lanes.clone())
+            .data(sales.clone())
+            .data(bus.clone())
+            .finish();
+        let jobs: Vec<Arc<dyn Job>> = vec![
+            embedded,
+            Arc::new(IssuanceJob { platform: platform.clone(), ledger: ledger.clone() }),
+            Arc::new(TransferJob { platform: platform.clone(), ledger: ledger.clone(), arrivals: Arc::new(ToItsCause) }),
+            Arc::new(OrderExpiryJob { platform: platform.clone() }),
+            Arc::new(RelayJob { platform: platform.clone(), bus: bus.clone() }),
+        ];
+        Ok(Self { platform, tokens, lanes, sales, bus, ledger, schema, jobs, development })
+    }
+
+    /// Everything that is served over HTTP.
+    pub fn router(&self, settings: Settings, metrics: PrometheusHandle, shutdown: CancellationToken) -> Result<Router> {
+        let gate = TokenGate {
+            platform: self.platform.clone(),
+            tokens: self.tokens.clone(),
+            development: self.development,
+        };
+        let graphql = transport::router(self.schema.clone(), &schema::sdl(), Arc::new(gate), settings, shutdown)?;
+        let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
+        Ok(graphql.merge(server::router(surface)))
+    }
+
+    /// Starts the background work; it ends with `shutdown`.
+    pub fn work(&self, shutdown: &CancellationToken) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for job in &self.jobs {
+            tasks.spawn(worker::run(job.clone(), self.platform.database.commits(), shutdown.clone()));
+        }
+        tasks
+    }
+
+    /// Does background work in this very task until none is left. For commands that need its results and for tests.
+    pub async fn settle(&self) -> Result<(), Fault> {
+        loop {
+            let mut busy = false;
+            for job in &self.jobs {
+                busy |= worker::turn(&**job).await?;
+            }
+            if !busy {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+/// Tells claims and orders that their pieces have arrived.
+struct ToItsCause;
+
+#[async_trait]
+impl Arrivals for ToItsCause {
+    async fn arrived_in(&self, tx: &TenantTx, arrived: &[(Transfer, Item)]) -> Result<(), Fault> {
+        let of = |cause: TransferCause| arrived.iter().filter(move |(transfer, _)| transfer.cause == cause);
+        let claims: Vec<ClaimId> =
+            of(TransferCause::Claim).map(|(transfer, _)| ClaimId::from_uuid(transfer.cause_id)).collect();
+        let pieces: Vec<(OrderId, CollectibleId, i32)> = of(TransferCause::Order)
+            .map(|(transfer, item)| (OrderId::from_uuid(transfer.cause_id), item.collectible_id, item.serial))
+            .collect();
+        if !claims.is_empty() {
+            claim::delivered_in(tx, &claims).await?;
+        }
+        if !pieces.is_empty() {
+            pay::delivered_in(tx, &pieces).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,168 @@
+//! Configuration: flags before environment before file before defaults, every option the same way.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+/// The file that is read if it is there and no other is named.
+pub const DEFAULT_FILE: &str = "minthouse.toml";
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where the server listens.
+    pub listen: String,
+    /// Where the embedded database, the secrets and the media lie.
+    pub data_dir: PathBuf,
+    /// A PostgreSQL of yours, reached as the owner of the schema. Without it an embedded child is started.
+    pub database_url: Option<String>,
+    /// The text of `secrets.json`, where a secret manager keeps it.
+    pub secrets: Option<String>,
+    /// Shows the GraphQL explorer, lets everybody introspect, allows the embedded database.
+    pub development: bool,
+    /// Lets the embedded database be used outside development.
+    pub embedded_in_production: bool,
+    /// Whether this process also does background work.
+    pub worker: bool,
+    /// Connections to the database for each of the tenant's and the holder's roles.
+    pub connections: usize,
+    /// What is logged, in the form of tracing's filter.
+    pub log: String,
+    pub log_format: LogFormat,
+    /// Where traces are sent, by OTLP over HTTP. Without it none are.
+    pub otlp_endpoint: Option<String>,
+    /// Web origins that may call, or `*`.
+    pub origins: Vec<String>,
+    /// How much one caller may spend a minute, in units of query cost.
+    pub cost_per_minute: u32,
+    /// How much one caller may spend at once.
+    pub cost_burst: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".into(),
+            data_dir: "data".into(),
+            database_url: None,
+            secrets: None,
+            development: false,
+            embedded_in_production: false,
+            worker: true,
+            connections: 16,
+            log: "info".into(),
+            log_format: LogFormat::Text,
+            otlp_endpoint: None,
+            origins: Vec::new(),
+            cost_per_minute: 60_000,
+            cost_burst: 20_000,
+        }
+    }
+}
+
+/// The same options as flags. What is not given is left to the environment, the file and the defaults.
+#[derive(Clone, Debug, Default, Serialize, clap::Args)]
+pub struct Flags {
+    /// The configuration file [environment: MINTHOUSE_CONFIG; default: minthouse.toml if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+    /// Where to listen [environment: MINTHOUSE_LISTEN; default: 127.0.0.1:8080]
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Where the embedded database and the secrets lie [environment: MINTHOUSE_DATA_DIR; default: data]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// A PostgreSQL of yours, reached as the schema's owner [environment: DATABASE_URL; default: an embedded child]
+    #[arg(long, global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_url: Option<String>,
+    /// The text of secrets.json [environment: MINTHOUSE_SECRETS; default: the file in the data folder]
+    #[arg(long, global = true, value_name = "JSON", hide = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<String>,
+    /// Explorer, introspection for everybody, embedded database [environment: MINTHOUSE_DEVELOPMENT]
+    #[arg(long, global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub development: Option<bool>,
+    /// Allow the embedded database outside development [environment: MINTHOUSE_EMBEDDED_IN_PRODUCTION]
+    #[arg(long, global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedded_in_production: Option<bool>,
+    /// Whether to do background work too [environment: MINTHOUSE_WORKER; default: true]
+    #[arg(long, global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<bool>,
+    /// Database connections for each role [environment: MINTHOUSE_CONNECTIONS; default: 16]
+    #[arg(long, global = true, value_name = "COUNT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<usize>,
+    /// What to log, e.g. `info,minthouse=debug` [environment: MINTHOUSE_LOG; default: info]
+    #[arg(long, global = true, value_name = "FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// How to write log lines [environment: MINTHOUSE_LOG_FORMAT; default: text]
+    #[arg(long, global = true, value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<LogFormat>,
+    /// Where to send traces by OTLP/HTTP [environment: MINTHOUSE_OTLP_ENDPOINT; default: nowhere]
+    #[arg(long, global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp_endpoint: Option<String>,
+    /// A web origin that may call; may be repeated [environment: MINTHOUSE_ORIGINS='["https://…"]']
+    #[arg(long, global = true, value_name = "ORIGIN")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
+    /// Query cost that one caller may spend a minute [environment: MINTHOUSE_COST_PER_MINUTE; default: 60000]
+    #[arg(long, global = true, value_name = "UNITS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_per_minute: Option<u32>,
+    /// Query cost that one caller may spend at once [environment: MINTHOUSE_COST_BURST; default: 20000]
+    #[arg(long, global = true, value_name = "UNITS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_burst: Option<u32>,
+}
+
+impl Config {
+    pub fn load(flags: &Flags) -> Result<Self> {
+        let named = flags.config.clone().or_else(|| std::env::var_os("MINTHOUSE_CONFIG").map(PathBuf::from));
+        let file = match &named {
+            Some(file) if !file.exists() => anyhow::bail!("there is no configuration file {}", file.display()),
+            Some(file) => file.as_path(),
+            None => Path::new(DEFAULT_FILE),
+        };
+        Figment::from(Serialized::defaults(Config::default()))
+            .merge(Toml::file_exact(file))
+            .merge(Env::prefixed("MINTHOUSE_").ignore(&["config", "vectors"]))
+            .merge(Env::raw().only(&["DATABASE_URL"]))
+            .merge(Serialized::defaults(flags))
+            .extract()
+            .context("the configuration cannot be read; docs/configuration.md lists the options")
+    }
+
+    /// Refuses settings that would be an accident.
+    pub fn check(&self) -> Result<()> {
+        if self.database_url.is_none() && !self.development && !self.embedded_in_production {
+            anyhow::bail!(
+                "outside development a PostgreSQL of yours is expected: set DATABASE_URL, \
+                 or pass --embedded-in-production to use the embedded one, or --development to try things out"
+            );
+        }
+        Ok(())
+    }
+}
