@@ -1,1 +1,24 @@
-fn main() {}
+//! The command line.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use minthouse::commands::{self, CommandLine};
+
+fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("minthouse: cannot start the runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(commands::run(command_line)) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("minthouse: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

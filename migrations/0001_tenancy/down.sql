@@ -1,3 +1,4 @@
+DROP TABLE manifest_entries;
 DROP TABLE reviews;
 DROP TABLE audit_records;
 DROP TABLE idempotency_keys;

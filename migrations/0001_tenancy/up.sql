@@ -105,3 +105,14 @@ CREATE TABLE reviews (
 -- One open review a subject.
 CREATE UNIQUE INDEX reviews_open_index ON reviews (tenant_id, subject_id) WHERE state = 'PENDING';
 CREATE INDEX reviews_state_index ON reviews (tenant_id, state, id);
+
+-- What a tenant manifest has made, so that applying it again changes nothing.
+CREATE TABLE manifest_entries (
+    tenant_id uuid NOT NULL,
+    key text NOT NULL,
+    subject_id uuid NOT NULL,
+    digest bytea NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT manifest_entries_pkey PRIMARY KEY (tenant_id, key),
+    CONSTRAINT manifest_entries_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES enterprises (tenant_id)
+);

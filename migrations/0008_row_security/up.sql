@@ -29,7 +29,7 @@ DECLARE
     table_name text;
 BEGIN
     FOREACH table_name IN ARRAY ARRAY[
-        'enterprises', 'directory_entries', 'operators', 'data_keys', 'idempotency_keys', 'audit_records', 'reviews',
+        'enterprises', 'directory_entries', 'operators', 'data_keys', 'idempotency_keys', 'audit_records', 'reviews', 'manifest_entries',
         'series', 'collectibles', 'collectible_stocks', 'allotments', 'stock_entries',
         'ledger_blocks', 'ledger_operations',
         'activities', 'prize_plans', 'prizes', 'draw_lanes', 'participants', 'chance_entries', 'draws', 'claims', 'airdrops',

@@ -11,6 +11,7 @@ use crate::schema::{data_keys, directory_entries, enterprises, event_sequences, 
 use crate::tenancy::model::{
     Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, NewOperator, Operator, OperatorId,
 };
+use crate::tenancy::permission::Role;
 use crate::tenancy::scope::{HouseTx, TenantTx};
 use crate::words;
 
@@ -108,6 +109,19 @@ pub async fn operator_by_sign_in(tx: &TenantTx, sign_in: &str) -> Result<Option<
             .filter(operators::tenant_id.eq(tx.tenant()))
             .filter(operators::sign_in.eq(sign_in.to_owned()))
             .filter(operators::state.eq("ACTIVE"))
+            .select(Operator::as_select()),
+    )
+    .await
+}
+
+pub async fn first_operator_with_role(tx: &TenantTx, role: Role) -> Result<Option<Operator>, Fault> {
+    tx.optional(
+        operators::table
+            .filter(operators::tenant_id.eq(tx.tenant()))
+            .filter(operators::role.eq(role))
+            .filter(operators::state.eq("ACTIVE"))
+            .order(operators::id)
+            .limit(1)
             .select(Operator::as_select()),
     )
     .await

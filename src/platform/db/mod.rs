@@ -7,6 +7,7 @@ mod pool;
 mod transaction;
 
 pub mod embedded;
+pub mod inspect;
 pub mod migrate;
 pub mod place;
 

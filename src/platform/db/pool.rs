@@ -76,6 +76,13 @@ impl Database {
         ))
     }
 
+    /// Lets nobody take a connection any more, and closes those that come back.
+    pub fn close(&self) {
+        for pool in [&self.tenant, &self.holder, &self.house] {
+            pool.close();
+        }
+    }
+
     /// How many statements have been sent since the start, beside BEGIN and COMMIT.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)

@@ -1,0 +1,101 @@
+//! `minthouse doctor`: is everything as it must be, and if not, what to do.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::commands::House;
+use crate::ledger::embedded::{self, Audit};
+use crate::platform::config::Config;
+use crate::platform::db::{inspect, migrate};
+use crate::tenancy::scope::HouseTx;
+use crate::tenancy::store;
+
+/// How far the database's clock may lie from ours.
+const CLOCK_TOLERANCE_SECONDS: i64 = 5;
+
+/// A server must not start with roles that row security does not hold.
+pub async fn refuse_unsafe_roles(owner_url: &str) -> Result<()> {
+    let findings = inspect::unsafe_roles(owner_url).await?;
+    if let Some(first) = findings.first() {
+        bail!("{}; {}", first.what, first.remedy);
+    }
+    Ok(())
+}
+
+struct Report {
+    healthy: bool,
+}
+
+impl Report {
+    fn say(&mut self, name: &str, trouble: Vec<(String, String)>, fine: &str) {
+        if trouble.is_empty() {
+            println!("ok    {name:<14} {fine}");
+            return;
+        }
+        self.healthy = false;
+        for (what, remedy) in trouble {
+            println!("WRONG {name:<14} {what}\n      {:<14} → {remedy}", "");
+        }
+    }
+}
+
+pub async fn run(config: &Config) -> Result<ExitCode> {
+    let quiet = Config { log: "warn".into(), ..config.clone() };
+    // Opening migrates, checks the secrets and refuses unsafe roles; what goes wrong there says what to do itself.
+    let house = House::open(&quiet, true).await?;
+    let owner = house.place.owner_url();
+    let platform = &house.app.platform;
+    let mut report = Report { healthy: true };
+
+    report.say("keys", Vec::new(), &format!("{} signing key(s), master key readable", house.secrets.signing_keys.len()));
+    report.say("migrations", Vec::new(), &format!("all {} have run", migrate::count()));
+
+    let roles = inspect::unsafe_roles(&owner).await?;
+    let trouble = roles.into_iter().map(|finding| (finding.what, finding.remedy)).collect();
+    report.say("roles", trouble, "own nothing, are no superusers, cannot bypass row security");
+
+    let open = inspect::tables_without_row_security(&owner).await?;
+    let trouble = open
+        .into_iter()
+        .map(|table| (format!("{table} has no row security"), format!("ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")))
+        .collect();
+    report.say("row security", trouble, "on for every table");
+
+    let apart = (inspect::clock(&owner).await? - platform.clock.now()).num_seconds();
+    let trouble = if apart.abs() > CLOCK_TOLERANCE_SECONDS {
+        vec![(format!("the database's clock is {apart} s off this machine's"), "let both machines keep time by NTP".into())]
+    } else {
+        Vec::new()
+    };
+    report.say("clock", trouble, "agrees with the database's");
+
+    let differences = inspect::stock_differences(&owner).await?;
+    let trouble = differences
+        .into_iter()
+        .map(|name| (format!("the balances of allotment {name} are not the sums of its entries"), "stop its activity and compare it with stock_entries".into()))
+        .collect();
+    report.say("stock", trouble, "every balance is the sum of its ledger");
+
+    let enterprises = store::all_enterprises(&HouseTx::read(&platform.database).await?).await?;
+    let (mut trouble, mut blocks, mut operations) = (Vec::new(), 0, 0);
+    for enterprise in &enterprises {
+        match embedded::audit(platform, enterprise.id).await? {
+            Audit::Whole { blocks: more, operations: also } => {
+                blocks += more;
+                operations += also;
+            }
+            Audit::Broken { block, why } => trouble.push((
+                format!("the chain of `{}` is broken at block {block}: {why}", enterprise.slug),
+                "restore the ledger's tables from a backup and find out who changed them".into(),
+            )),
+        }
+    }
+    let fine = format!("{} chains whole: {blocks} blocks, {operations} operations", enterprises.len());
+    report.say("ledger", trouble, &fine);
+
+    let healthy = report.healthy;
+    house.close().await?;
+    println!("\n{}", if healthy { "The house is in order." } else { "The house needs the remedies above." });
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

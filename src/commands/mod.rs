@@ -1,0 +1,133 @@
+//! What the command line can do. One file a command.
+
+pub mod demo;
+pub mod doctor;
+pub mod manifest;
+pub mod serve;
+pub mod tenants;
+pub mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::api::schema;
+use crate::app::App;
+use crate::platform::Platform;
+use crate::platform::clock::{Clock, SystemClock};
+use crate::platform::config::{Config, Flags};
+use crate::platform::db::place::Place;
+use crate::platform::db::{Database, PoolSettings, migrate};
+use crate::platform::randomness::{Randomness, SystemRandomness};
+use crate::platform::secrets::Secrets;
+use crate::platform::telemetry::{self, Telemetry};
+use crate::sales::SalesServices;
+
+/// Minthouse: digital-collectible marketing and sale for many enterprises in one house.
+#[derive(Parser)]
+#[command(name = "minthouse", version, max_term_width = 100)]
+pub struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API, and do the background work
+    Serve {
+        /// A tenant manifest to apply before serving; may be repeated
+        #[arg(long, value_name = "FILE")]
+        tenants: Vec<PathBuf>,
+    },
+    /// Bring the database's schema up to this version
+    Migrate,
+    /// Apply tenant manifests, or list who is there
+    Tenants {
+        #[command(subcommand)]
+        command: tenants::Command,
+    },
+    /// Mint tokens, for development and operations
+    Token {
+        #[command(subcommand)]
+        command: token::Command,
+    },
+    /// Print the GraphQL schema
+    Schema,
+    /// Play a whole campaign against a running server and check that the sums agree
+    Demo(demo::Options),
+    /// Check database, roles, row security, ledger and keys, and say what to do
+    Doctor,
+}
+
+pub async fn run(command_line: CommandLine) -> Result<ExitCode> {
+    let CommandLine { command, flags } = command_line;
+    match command {
+        Command::Schema => {
+            print!("{}", schema::sdl());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Demo(options) => demo::run(options).await,
+        Command::Serve { tenants } => serve::run(Config::load(&flags)?, &tenants).await,
+        Command::Migrate => {
+            let house = House::open(&Config::load(&flags)?, true).await?;
+            println!("the schema is up to date: {} migrations", migrate::count());
+            house.close().await
+        }
+        Command::Tenants { command } => tenants::run(&Config::load(&flags)?, command).await,
+        Command::Token { command } => token::run(&Config::load(&flags)?, command).await,
+        Command::Doctor => doctor::run(&Config::load(&flags)?).await,
+    }
+}
+
+/// A database that is up to date, and the wired house on it.
+pub struct House {
+    pub place: Place,
+    pub app: App,
+    pub secrets: Secrets,
+    pub telemetry: Telemetry,
+}
+
+impl House {
+    /// `adopt`: works on the database of a running server where there is one.
+    pub async fn open(config: &Config, adopt: bool) -> Result<Self> {
+        let telemetry = telemetry::start(config)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
+        let secrets = match &config.secrets {
+            Some(text) => Secrets::parse(text).context("in MINTHOUSE_SECRETS")?,
+            None => {
+                std::fs::create_dir_all(&config.data_dir)
+                    .with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
+                Secrets::load_or_create(&config.data_dir, &*randomness)?
+            }
+        };
+        let master_key = secrets.master_key()?;
+        let place = Place::open(config.database_url.as_deref(), &config.data_dir, &master_key, adopt).await?;
+        let owner_url = place.owner_url();
+        let run = migrate::migrate(&owner_url, clock.now(), |name| tracing::info!("migration {name}")).await?;
+        if run > 0 {
+            tracing::info!("{run} migrations have run");
+        }
+        place.let_roles_in().await?;
+        doctor::refuse_unsafe_roles(&owner_url).await?;
+
+        let pools = PoolSettings { connections: config.connections, ..PoolSettings::default() };
+        let database = Database::new(|role| place.role_url(role), &pools)?;
+        let platform = Platform { database, clock, randomness, master_key };
+        let sales = SalesServices::new(&platform.master_key, config.development);
+        let app = App::new(platform, &secrets, sales, config.development)?;
+        Ok(Self { place, app, secrets, telemetry })
+    }
+
+    pub async fn close(self) -> Result<ExitCode> {
+        self.app.platform.database.close();
+        self.place.close().await?;
+        self.telemetry.close();
+        Ok(ExitCode::SUCCESS)
+    }
+}
