@@ -75,6 +75,13 @@ fn signal(pid: u32, signal: libc::c_int) {
     assert_eq!(unsafe { libc::kill(pid.cast_signed(), signal) }, 0, "process {pid} is there to be signalled");
 }
 
+fn child_named(parent: u32, title: &str) -> u32 {
+    let children = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).expect("the server runs");
+    let titled =
+        |pid: &u32| fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(title));
+    children.split_whitespace().filter_map(|pid| pid.parse().ok()).find(titled).expect("the server has this child")
+}
+
 fn is_root() -> bool {
     // SAFETY: geteuid touches no memory.
     unsafe { libc::geteuid() == 0 }
@@ -206,18 +213,22 @@ fn a_killed_owner_takes_its_server_along_and_the_next_one_takes_over() {
     assert_eq!(adopted.pid(), server);
     ask(&adopted.url(OWNER, "postgres"), "create table kept (n int); insert into kept values (7)");
 
-    // Held still, the orphan cannot obey the kernel's signal yet: the next start comes upon it for certain.
-    signal(server, libc::SIGSTOP);
+    // The orphan's shutdown ends with a checkpoint: with the one who writes it held still, the next start comes upon
+    // the orphan for certain. Holding the server itself is no use, the kernel wakes a group that loses its parent.
+    let checkpointer = child_named(server, "postgres: checkpointer");
+    signal(checkpointer, libc::SIGSTOP);
     owner.kill().expect("the helper is ours");
     let began = Instant::now();
     let held = Duration::from_millis(700);
     let release = std::thread::spawn(move || {
         std::thread::sleep(held);
-        signal(server, libc::SIGCONT);
+        let held_on = is_running(server);
+        signal(checkpointer, libc::SIGCONT);
+        held_on
     });
     let next = scratch.start(Durability::ThrowAway);
     let waited = began.elapsed();
-    release.join().expect("the orphan was there to be released");
+    assert!(release.join().expect("the checkpointer was there to be released"), "the orphan was gone too soon");
     let next = next.expect("a take-over");
     assert!(waited >= held, "it must not start beside the orphan: {waited:?}");
     assert!(!is_running(server), "two servers on one cluster");
