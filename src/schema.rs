@@ -297,6 +297,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    manifest_entries (tenant_id, key) {
+        tenant_id -> Uuid,
+        key -> Text,
+        subject_id -> Uuid,
+        digest -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     merchants (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -531,6 +541,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     items,
     ledger_blocks,
     ledger_operations,
+    manifest_entries,
     merchants,
     offers,
     operators,

@@ -141,30 +141,35 @@ impl ReviewMutation {
     /// Decides on what an enterprise has submitted. For the house.
     async fn review_decide(&self, ctx: &Context<'_>, input: ReviewDecideInput) -> Result<ReviewPayload> {
         let house = ctx.request().house().map_err(raise)?;
-        let outcome = payload::run(ctx, ReviewUserError::from_problem, || decide(ctx.platform(), house, &input)).await?;
+        let outcome = payload::run(ctx, ReviewUserError::from_problem, || async {
+            let decision = Decision::new(input.verdict == Verdict::Approve, input.remark.clone())?;
+            decide(ctx.platform(), house, input.id, &decision).await
+        })
+        .await?;
         Ok(ReviewPayload { review: outcome.value.map(ReviewObject), user_errors: outcome.user_errors })
     }
 }
 
-async fn decide(
+/// The decision, and what it means to its subject, in one transaction.
+pub async fn decide(
     platform: &Platform,
     house: &HouseScope,
-    input: &ReviewDecideInput,
+    id: ReviewId,
+    decision: &Decision,
 ) -> Result<Review, Refusal<ReviewErrorCode>> {
     house.require_decider()?;
-    let decision = Decision::new(input.verdict == Verdict::Approve, input.remark.clone())?;
-    let open = review::find(&HouseTx::read(&platform.database).await?, input.id)
+    let open = review::find(&HouseTx::read(&platform.database).await?, id)
         .await?
         .ok_or_else(|| Refusal::at("id", ReviewErrorCode::NotFound))?;
 
     let tx = house.write_within(&platform.database, open.tenant_id).await?;
-    let review = review::decide_in(&tx, open.id, &decision).await?;
+    let review = review::decide_in(&tx, open.id, decision).await?;
     match review.subject_kind {
         ReviewSubject::Collectible => {
-            heard(collectible::decided_in(&tx, CollectibleId::from_uuid(review.subject_id), &decision).await)?;
+            heard(collectible::decided_in(&tx, CollectibleId::from_uuid(review.subject_id), decision).await)?;
         }
         ReviewSubject::Activity => {
-            heard(activities::submit::decided_in(&tx, ActivityId::from_uuid(review.subject_id), &decision).await)?;
+            heard(activities::submit::decided_in(&tx, ActivityId::from_uuid(review.subject_id), decision).await)?;
         }
     }
     tx.commit().await?;

@@ -33,6 +33,23 @@ pub async fn create(
 ) -> Result<EnterpriseId, Refusal<EnterpriseErrorCode>> {
     house.require_decider()?;
     check(request)?;
+    provision(platform, house, request).await
+}
+
+/// Creates the house itself, once, from the command line.
+pub async fn found_house(
+    platform: &Platform,
+    house: &HouseScope,
+    request: &EnterpriseRequest,
+) -> Result<EnterpriseId, Refusal<EnterpriseErrorCode>> {
+    provision(platform, house, request).await
+}
+
+async fn provision(
+    platform: &Platform,
+    house: &HouseScope,
+    request: &EnterpriseRequest,
+) -> Result<EnterpriseId, Refusal<EnterpriseErrorCode>> {
     let password_hash = operator::hash_password(&*platform.randomness, &request.owner_password).await?;
 
     let id = EnterpriseId::generate();

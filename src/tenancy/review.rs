@@ -63,6 +63,18 @@ pub async fn decide_in(tx: &TenantTx, id: ReviewId, decision: &Decision) -> Resu
     }
 }
 
+/// The open review of a subject.
+pub async fn open_of(tx: &TenantTx, subject: Uuid) -> Result<Option<ReviewId>, Fault> {
+    tx.optional(
+        reviews::table
+            .filter(reviews::tenant_id.eq(tx.tenant()))
+            .filter(reviews::subject_id.eq(subject))
+            .filter(reviews::state.eq(ReviewState::Pending))
+            .select(reviews::id),
+    )
+    .await
+}
+
 pub async fn find(tx: &HouseTx, id: ReviewId) -> Result<Option<Review>, Fault> {
     tx.optional(reviews::table.filter(reviews::id.eq(id)).select(Review::as_select())).await
 }

@@ -7,7 +7,7 @@ use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into};
 use crate::paged;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
-use crate::schema::{data_keys, directory_entries, enterprises, event_sequences, operators};
+use crate::schema::{data_keys, directory_entries, enterprises, event_sequences, manifest_entries, operators};
 use crate::tenancy::model::{
     Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, NewOperator, Operator, OperatorId,
 };
@@ -155,4 +155,25 @@ pub async fn data_key(tx: &TenantTx) -> Result<Option<(i32, Vec<u8>)>, Fault> {
             .select((data_keys::version, data_keys::wrapped_key)),
     )
     .await
+}
+
+/// What a manifest has made under a key, and the digest of what it said.
+pub async fn manifest_entry(tx: &TenantTx, key: &str) -> Result<Option<(uuid::Uuid, Vec<u8>)>, Fault> {
+    tx.optional(
+        manifest_entries::table
+            .filter(manifest_entries::tenant_id.eq(tx.tenant()))
+            .filter(manifest_entries::key.eq(key.to_owned()))
+            .select((manifest_entries::subject_id, manifest_entries::digest)),
+    )
+    .await
+}
+
+pub async fn insert_manifest_entry_in(tx: &TenantTx, key: &str, subject: uuid::Uuid, digest: Vec<u8>) -> Result<(), Fault> {
+    let row = (
+        manifest_entries::tenant_id.eq(tx.tenant()),
+        manifest_entries::key.eq(key.to_owned()),
+        manifest_entries::subject_id.eq(subject),
+        manifest_entries::digest.eq(digest),
+    );
+    tx.execute_exactly(1, insert_into(manifest_entries::table).values(row)).await
 }

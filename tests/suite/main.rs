@@ -1,5 +1,7 @@
 //! The tests that cross a boundary: HTTP, the database, processes. One binary, as each more would link it all again.
 
+mod catalogue;
 mod embedded;
 mod support;
 mod transport;
+mod walls;
