@@ -163,6 +163,7 @@ diesel::table! {
         filing_number -> Text,
         verification_token -> Text,
         state -> Text,
+        failure -> Nullable<Text>,
         version -> Integer,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
@@ -360,6 +361,7 @@ diesel::table! {
         collectible_id -> Uuid,
         quantity -> Integer,
         unit_price_minor -> BigInt,
+        first_serial -> Nullable<Integer>,
     }
 }
 
@@ -412,6 +414,7 @@ diesel::table! {
         tenant_id -> Uuid,
         id -> Uuid,
         order_id -> Uuid,
+        holder_id -> Uuid,
         merchant_id -> Uuid,
         channel -> Text,
         channel_transaction_id -> Text,

@@ -24,13 +24,17 @@ CREATE TABLE domains (
     filing_number text NOT NULL,
     verification_token text NOT NULL,
     state text NOT NULL DEFAULT 'PENDING',
+    -- What the last check found wrong.
+    failure text,
     version integer NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT domains_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT domains_host_key UNIQUE (tenant_id, host),
     CONSTRAINT domains_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES enterprises (tenant_id),
-    CONSTRAINT domains_state_check CHECK (state IN ('PENDING', 'VERIFIED', 'ACTIVE', 'FAILED'))
+    CONSTRAINT domains_state_check CHECK (state IN ('PENDING', 'VERIFIED', 'ACTIVE', 'FAILED')),
+    CONSTRAINT domains_failure_check CHECK ((state = 'FAILED') = (failure IS NOT NULL)),
+    CONSTRAINT domains_failure_word_check CHECK (failure IN ('UNREACHABLE', 'PRIVATE_ADDRESS', 'NOT_FOUND', 'WRONG_CONTENT'))
 );
 
 -- What an activity of kind SALE sells. Prices are in minor units (fen).
@@ -113,6 +117,8 @@ CREATE TABLE order_lines (
     collectible_id uuid NOT NULL,
     quantity integer NOT NULL,
     unit_price_minor bigint NOT NULL,
+    -- The first of the line's serial numbers, which follow one another. Null until the order is paid.
+    first_serial integer,
     CONSTRAINT order_lines_pkey PRIMARY KEY (tenant_id, order_id, position),
     CONSTRAINT order_lines_order_fkey FOREIGN KEY (tenant_id, order_id) REFERENCES orders (tenant_id, id),
     CONSTRAINT order_lines_offer_fkey FOREIGN KEY (tenant_id, offer_id) REFERENCES offers (tenant_id, id),
@@ -127,6 +133,8 @@ CREATE TABLE payments (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
     order_id uuid NOT NULL,
+    -- The order's holder, repeated, as in order_lines.
+    holder_id uuid NOT NULL,
     merchant_id uuid NOT NULL,
     channel text NOT NULL,
     channel_transaction_id text NOT NULL,

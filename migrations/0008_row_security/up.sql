@@ -56,19 +56,21 @@ BEGIN
 END $$;
 -- The relay takes rows out of the outbox; old idempotency keys are swept.
 GRANT DELETE ON outbox, idempotency_keys TO minthouse_tenant;
+-- A line gets its serial numbers when its order is paid; the rest of it never changes.
+GRANT UPDATE (first_serial) ON order_lines TO minthouse_tenant;
 
 -- What every holder of an enterprise may see of it.
 DO $$
 DECLARE
     table_name text;
 BEGIN
-    FOREACH table_name IN ARRAY ARRAY['enterprises', 'series', 'collectibles', 'collectible_stocks', 'allotments', 'prize_plans', 'prizes', 'offers', 'merchants'] LOOP
+    FOREACH table_name IN ARRAY ARRAY['enterprises', 'series', 'collectibles', 'collectible_stocks', 'allotments', 'prize_plans', 'prizes', 'merchants'] LOOP
         EXECUTE format('CREATE POLICY holder ON %I FOR SELECT TO minthouse_holder'
             ' USING (tenant_id = current_setting(''app.tenant_id'')::uuid)', table_name);
         EXECUTE format('GRANT SELECT ON %I TO minthouse_holder', table_name);
     END LOOP;
     -- What only the person it belongs to may see.
-    FOREACH table_name IN ARRAY ARRAY['participants', 'chance_entries', 'draws', 'claims', 'orders', 'order_lines', 'items', 'purchase_tallies'] LOOP
+    FOREACH table_name IN ARRAY ARRAY['participants', 'chance_entries', 'draws', 'claims', 'orders', 'order_lines', 'payments', 'items', 'purchase_tallies'] LOOP
         EXECUTE format('CREATE POLICY holder ON %I FOR SELECT TO minthouse_holder'
             ' USING (tenant_id = current_setting(''app.tenant_id'')::uuid'
             ' AND holder_id = current_setting(''app.holder_id'')::uuid)', table_name);
@@ -79,6 +81,10 @@ CREATE POLICY holder ON activities FOR SELECT TO minthouse_holder
     USING (tenant_id = current_setting('app.tenant_id')::uuid
         AND state IN ('PUBLISHED', 'PAUSED', 'ENDED', 'SETTLED', 'ARCHIVED', 'TERMINATED'));
 GRANT SELECT ON activities TO minthouse_holder;
+-- An offer's stock is set aside by its activity's publication: without it, it is nobody's business yet.
+CREATE POLICY holder ON offers FOR SELECT TO minthouse_holder
+    USING (tenant_id = current_setting('app.tenant_id')::uuid AND allotment_id IS NOT NULL);
+GRANT SELECT ON offers TO minthouse_holder;
 CREATE POLICY holder ON holders FOR SELECT TO minthouse_holder
     USING (tenant_id = current_setting('app.tenant_id')::uuid AND id = current_setting('app.holder_id')::uuid);
 GRANT SELECT ON holders TO minthouse_holder;
