@@ -28,7 +28,7 @@ use crate::platform::fault::Fault;
 use crate::platform::secrets::Secrets;
 use crate::sales::expire::OrderExpiryJob;
 use crate::sales::model::OrderId;
-use crate::sales::{SalesServices, pay};
+use crate::sales::{SalesServices, deliver};
 use crate::tenancy::scope::TenantTx;
 use crate::tenancy::token::Tokens;
 use crate::tenancy::worker::{self, Job};
@@ -126,7 +126,7 @@ impl Arrivals for ToItsCause {
             claim::delivered_in(tx, &claims).await?;
         }
         if !pieces.is_empty() {
-            pay::delivered_in(tx, &pieces).await?;
+            deliver::delivered_in(tx, &pieces).await?;
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ DO $$
 DECLARE
     table_name text;
 BEGIN
-    FOREACH table_name IN ARRAY ARRAY['enterprises', 'series', 'collectibles', 'collectible_stocks', 'allotments', 'prize_plans', 'prizes', 'merchants'] LOOP
+    FOREACH table_name IN ARRAY ARRAY['enterprises', 'series', 'collectible_stocks', 'allotments', 'prize_plans', 'merchants'] LOOP
         EXECUTE format('CREATE POLICY holder ON %I FOR SELECT TO minthouse_holder'
             ' USING (tenant_id = current_setting(''app.tenant_id'')::uuid)', table_name);
         EXECUTE format('GRANT SELECT ON %I TO minthouse_holder', table_name);
@@ -80,8 +80,17 @@ END $$;
 CREATE POLICY holder ON activities FOR SELECT TO minthouse_holder
     USING (tenant_id = current_setting('app.tenant_id')::uuid
         AND state IN ('PUBLISHED', 'PAUSED', 'ENDED', 'SETTLED', 'ARCHIVED', 'TERMINATED'));
-GRANT SELECT ON activities TO minthouse_holder;
--- An offer's stock is set aside by its activity's publication: without it, it is nobody's business yet.
+-- Everything but the sealed seed.
+GRANT SELECT (tenant_id, id, kind, name_chinese, name_english, rules_chinese, rules_english, opens_at, closes_at,
+        chances_per_holder, claim_days, state, review_remark, seed_commitment, version, created_at, updated_at)
+    ON activities TO minthouse_holder;
+-- What has not been issued or published yet is nobody's business: not a design, not a prize, not a price.
+CREATE POLICY holder ON collectibles FOR SELECT TO minthouse_holder
+    USING (tenant_id = current_setting('app.tenant_id')::uuid AND state = 'ISSUED');
+GRANT SELECT ON collectibles TO minthouse_holder;
+CREATE POLICY holder ON prizes FOR SELECT TO minthouse_holder
+    USING (tenant_id = current_setting('app.tenant_id')::uuid AND allotment_id IS NOT NULL);
+GRANT SELECT ON prizes TO minthouse_holder;
 CREATE POLICY holder ON offers FOR SELECT TO minthouse_holder
     USING (tenant_id = current_setting('app.tenant_id')::uuid AND allotment_id IS NOT NULL);
 GRANT SELECT ON offers TO minthouse_holder;

@@ -1,54 +1,31 @@
-//! Whether an activity is open, by the database's time.
+//! Whether something may be done in an activity just now, judged by the database's time.
 
-use diesel::{ExpressionMethods, QueryDsl, SelectableHelper};
-
-use crate::activities::model::{Activity, ActivityId, ActivityKind, ActivityState};
+use crate::activities::model::{Activity, ActivityId, ActivityKind, WhyClosed};
+use crate::activities::store;
 use crate::platform::fault::Fault;
-use crate::schema::activities;
 use crate::tenancy::scope::TenantTx;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WhyClosed {
-    NotFound,
-    NotPublished,
-    NotYetOpen,
-    Closed,
-    Paused,
-}
-
-/// The activity, if it is of this kind and open now. Its window is half-open.
+/// The activity, if it is of this kind and runs as this transaction begins. It is not locked: what begins before a
+/// pause commits may still end after it. One of another kind is not found.
 pub async fn open_in(tx: &TenantTx, id: ActivityId, kind: ActivityKind) -> Result<Result<Activity, WhyClosed>, Fault> {
-    let query = activities::table
-        .filter(activities::tenant_id.eq(tx.tenant()))
-        .filter(activities::id.eq(id))
-        .filter(activities::kind.eq(kind))
-        .select((
-            Activity::as_select(),
-            diesel::dsl::sql::<diesel::sql_types::Bool>("opens_at <= now()"),
-            diesel::dsl::sql::<diesel::sql_types::Bool>("closes_at <= now()"),
-        ));
-    let Some((activity, begun, over)) = tx.optional::<(Activity, bool, bool), _, _>(query).await? else {
-        return Ok(Err(WhyClosed::NotFound));
-    };
-    use ActivityState::*;
-    Ok(match activity.state {
-        Draft | InReview | Approved | Rejected => Err(WhyClosed::NotPublished),
-        Ended | Settled | Archived | Terminated => Err(WhyClosed::Closed),
-        Published | Paused if over => Err(WhyClosed::Closed),
-        Published | Paused if !begun => Err(WhyClosed::NotYetOpen),
-        Paused => Err(WhyClosed::Paused),
-        Published => Ok(activity),
-    })
+    Ok(judge(store::activities_by_id(tx, &[id]).await?.remove(&id), kind))
 }
 
-/// The activity, locked until the transaction ends.
+/// The same under lock, for what is seldom: nothing changes the activity before this transaction ends.
+pub async fn hold_open_in(
+    tx: &TenantTx,
+    id: ActivityId,
+    kind: ActivityKind,
+) -> Result<Result<Activity, WhyClosed>, Fault> {
+    Ok(judge(store::lock_activity_in(tx, id).await?, kind))
+}
+
+fn judge(found: Option<Activity>, kind: ActivityKind) -> Result<Activity, WhyClosed> {
+    let activity = found.filter(|activity| activity.kind == kind).ok_or(WhyClosed::NotFound)?;
+    activity.window().judge().map(|()| activity)
+}
+
+/// The activity, locked until the transaction ends, whatever its state: for who prepares something beside it.
 pub async fn lock_in(tx: &TenantTx, id: ActivityId) -> Result<Option<Activity>, Fault> {
-    tx.optional(
-        activities::table
-            .filter(activities::tenant_id.eq(tx.tenant()))
-            .filter(activities::id.eq(id))
-            .select(Activity::as_select())
-            .for_no_key_update(),
-    )
-    .await
+    store::lock_activity_in(tx, id).await
 }

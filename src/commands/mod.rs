@@ -25,6 +25,8 @@ use crate::platform::randomness::{Randomness, SystemRandomness};
 use crate::platform::secrets::Secrets;
 use crate::platform::telemetry::{self, Telemetry};
 use crate::sales::SalesServices;
+use crate::sales::proof::{Reach, WellKnownFile};
+use crate::sales::sandbox::Sandbox;
 
 /// Minthouse: digital-collectible marketing and sale for many enterprises in one house.
 #[derive(Parser)]
@@ -119,7 +121,7 @@ impl House {
         let pools = PoolSettings { connections: config.connections, ..PoolSettings::default() };
         let database = Database::new(|role| place.role_url(role), &pools)?;
         let platform = Platform { database, clock, randomness, master_key };
-        let sales = SalesServices::new(&platform.master_key, config.development);
+        let sales = sales_services(&platform, config.development);
         let app = App::new(platform, &secrets, sales, config.development)?;
         Ok(Self { place, app, secrets, telemetry })
     }
@@ -130,4 +132,11 @@ impl House {
         self.telemetry.close();
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Payment channels and domain proofs as the configuration wants them.
+pub fn sales_services(platform: &Platform, development: bool) -> SalesServices {
+    let reach = if development { Reach::Anywhere } else { Reach::Public };
+    let services = SalesServices::new(Arc::new(WellKnownFile::new(reach)));
+    services.with_sandbox(Sandbox::new(&platform.master_key))
 }

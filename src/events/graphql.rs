@@ -117,7 +117,10 @@ impl EventsSubscription {
                 let arguments = PageArguments { after: Some(cursor), ..Default::default() };
                 place(&arguments).map_err(raise)?.above().unwrap_or(0)
             }
-            None => store::last_sequence(&read(ctx).await?).await.map_err(raise)?,
+            None => {
+                let tx = read(ctx).await?;
+                store::last_sequence(&tx).await.map_err(raise)?
+            }
         };
         let bus = ctx.data_unchecked::<Bus>().clone();
         let events = follow::tenant(ctx.platform().clone(), bus, scope, types, after);

@@ -131,12 +131,6 @@ macro_rules! typed_id {
             }
         }
 
-        impl From<$name> for async_graphql::ID {
-            fn from(id: $name) -> Self {
-                async_graphql::ID(id.to_string())
-            }
-        }
-
         // Outside it is Relay's `ID`. The scalar is registered once, as async-graphql's own; only the reading differs.
         impl async_graphql::InputType for $name {
             type RawValueType = Self;

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::activities::model::{ActivityId, ActivityKind};
-use crate::activities::window::{self, WhyClosed};
+use crate::activities::model::{ActivityId, ActivityKind, WhyClosed};
+use crate::activities::window;
 use crate::platform::Platform;
 use crate::platform::refusal::Refusal;
 use crate::sales::basket::{Basket, Line, Quote};

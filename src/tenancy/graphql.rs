@@ -128,7 +128,10 @@ impl TenancyQuery {
             Caller::House(_) => ViewerKind::House,
         };
         let enterprise = match kind {
-            ViewerKind::Operator | ViewerKind::Holder => store::enterprise(&read(ctx).await?).await.map_err(raise)?,
+            ViewerKind::Operator | ViewerKind::Holder => {
+                let tx = read(ctx).await?;
+                store::enterprise(&tx).await.map_err(raise)?
+            }
             ViewerKind::Anonymous | ViewerKind::House => None,
         };
         Ok(Viewer { kind, enterprise: enterprise.map(EnterpriseObject) })

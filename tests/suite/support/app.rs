@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use chrono::TimeDelta;
 use minthouse::api::transport::{CostLimits, Settings};
 use minthouse::app::App;
-use minthouse::commands::manifest;
+use minthouse::commands::{manifest, sales_services};
 use minthouse::platform::Platform;
 use minthouse::platform::clock::SystemClock;
 use minthouse::platform::db::embedded::OWNER;
@@ -16,7 +16,6 @@ use minthouse::platform::db::{Database, PoolSettings, migrate};
 use minthouse::platform::randomness::{Randomness, SeededRandomness};
 use minthouse::platform::secrets::Secrets;
 use minthouse::platform::telemetry;
-use minthouse::sales::SalesServices;
 use minthouse::tenancy::model::{EnterpriseId, OperatorId};
 use minthouse::tenancy::permission::Role;
 use minthouse::tenancy::scope::HouseTx;
@@ -222,7 +221,7 @@ pub fn app(database: &str, connections: usize) -> App {
         randomness,
         master_key: secrets().master_key().expect("the secrets are sound"),
     };
-    let sales = SalesServices::new(&platform.master_key, true);
+    let sales = sales_services(&platform, true);
     App::new(platform, secrets(), sales, true).expect("the parts fit together")
 }
 
