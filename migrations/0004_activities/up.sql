@@ -127,7 +127,8 @@ CREATE TABLE draws (
     CONSTRAINT draws_roll_check CHECK (roll BETWEEN 0 AND 999999),
     CONSTRAINT draws_award_check CHECK ((awarded_prize_id IS NULL) = (claim_id IS NULL) AND (claim_id IS NULL) = (serial IS NULL))
 ) PARTITION BY RANGE (id);
-CREATE INDEX draws_activity_index ON draws (tenant_id, activity_id, sequence);
+-- IDs rise with the sequence within a lane, so this serves the list of an activity's draws and their verification.
+CREATE INDEX draws_activity_index ON draws (tenant_id, activity_id, id);
 CREATE INDEX draws_holder_index ON draws (tenant_id, holder_id, id);
 
 -- What somebody is owed: from a draw, an airdrop. It becomes an item once claimed in time.

@@ -78,7 +78,10 @@ END $$;
 CREATE POLICY holder ON activities FOR SELECT TO minthouse_holder
     USING (tenant_id = current_setting('app.tenant_id')::uuid
         AND state IN ('PUBLISHED', 'PAUSED', 'ENDED', 'SETTLED', 'ARCHIVED', 'TERMINATED'));
-GRANT SELECT ON activities TO minthouse_holder;
+-- Everything but the sealed seed.
+GRANT SELECT (tenant_id, id, kind, name_chinese, name_english, rules_chinese, rules_english, opens_at, closes_at,
+        chances_per_holder, claim_days, state, review_remark, seed_commitment, version, created_at, updated_at)
+    ON activities TO minthouse_holder;
 CREATE POLICY holder ON holders FOR SELECT TO minthouse_holder
     USING (tenant_id = current_setting('app.tenant_id')::uuid AND id = current_setting('app.holder_id')::uuid);
 GRANT SELECT ON holders TO minthouse_holder;
