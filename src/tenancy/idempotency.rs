@@ -4,9 +4,13 @@
 //! refused or broken attempt leaves no trace and may be tried again under the same key. A second request with the key
 //! waits on the first one's row and then reads its result.
 
-use diesel::{ExpressionMethods, QueryDsl, insert_into, update};
+use std::collections::HashMap;
+
+use diesel::sql_types::{Array, Binary, Json, Nullable, Text, Uuid as SqlUuid};
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, insert_into, sql_query, update};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use crate::platform::fault::Fault;
 use crate::platform::vault::sha256;
@@ -101,4 +105,77 @@ pub async fn settle_in(
         .filter(idempotency_keys::key.eq(key.as_str().to_owned()))
         .set(idempotency_keys::result.eq(Some(result)));
     tx.execute_exactly(1, statement).await
+}
+
+/// What a key led to.
+#[derive(Clone, Debug)]
+pub struct Settled<T> {
+    pub input_hash: Vec<u8>,
+    pub result: T,
+}
+
+/// For what serves many principals in one transaction: what became of each of these keys, in one statement. A key
+/// that is missing from the answer is free, and may be taken by somebody else until [`settle_all_in`] has taken it.
+pub async fn look_up_in<T: DeserializeOwned>(
+    tx: &TenantTx,
+    operation: &'static str,
+    keys: &[(Uuid, IdempotencyKey)],
+) -> Result<HashMap<(Uuid, String), Settled<T>>, Fault> {
+    #[derive(QueryableByName)]
+    struct Found {
+        #[diesel(sql_type = SqlUuid)]
+        principal: Uuid,
+        #[diesel(sql_type = Text)]
+        key: String,
+        #[diesel(sql_type = Binary)]
+        input_hash: Vec<u8>,
+        #[diesel(sql_type = Nullable<Json>)]
+        result: Option<serde_json::Value>,
+    }
+    let statement = sql_query(
+        "SELECT found.principal, found.key, found.input_hash, found.result
+           FROM unnest($3, $4) AS wanted (principal, key)
+           JOIN idempotency_keys AS found
+             ON found.tenant_id = $1 AND found.principal = wanted.principal AND found.operation = $2 AND found.key = wanted.key",
+    )
+    .bind::<SqlUuid, _>(tx.tenant())
+    .bind::<Text, _>(operation)
+    .bind::<Array<SqlUuid>, _>(keys.iter().map(|(principal, _)| *principal).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(keys.iter().map(|(_, key)| key.as_str().to_owned()).collect::<Vec<_>>());
+    let rows: Vec<Found> = tx.load(statement).await?;
+    rows.into_iter()
+        .map(|row| {
+            let result = row
+                .result
+                .ok_or_else(|| Fault::internal(anyhow::anyhow!("{operation} committed a key without a result")))?;
+            let result = serde_json::from_value(result).map_err(Fault::internal)?;
+            Ok(((row.principal, row.key), Settled { input_hash: row.input_hash, result }))
+        })
+        .collect()
+}
+
+/// Takes many keys together with their results: principal, key, input hash, result. One that somebody else has taken
+/// meanwhile is contention: the next try finds it with [`look_up_in`].
+pub async fn settle_all_in<T: Serialize>(
+    tx: &TenantTx,
+    operation: &'static str,
+    rows: &[(Uuid, IdempotencyKey, Vec<u8>, T)],
+) -> Result<(), Fault> {
+    let results: Vec<serde_json::Value> =
+        rows.iter().map(|row| serde_json::to_value(&row.3)).collect::<Result<_, _>>().map_err(Fault::internal)?;
+    let statement = sql_query(
+        "INSERT INTO idempotency_keys (tenant_id, operation, principal, key, input_hash, result)
+         SELECT $1, $2, row.* FROM unnest($3, $4, $5, $6) AS row
+         ON CONFLICT (tenant_id, principal, operation, key) DO NOTHING",
+    )
+    .bind::<SqlUuid, _>(tx.tenant())
+    .bind::<Text, _>(operation)
+    .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.0).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(rows.iter().map(|row| row.1.as_str().to_owned()).collect::<Vec<_>>())
+    .bind::<Array<Binary>, _>(rows.iter().map(|row| row.2.clone()).collect::<Vec<_>>())
+    .bind::<Array<Json>, _>(results);
+    match tx.execute(statement).await? {
+        taken if taken == rows.len() => Ok(()),
+        taken => Err(Fault::Contended(anyhow::anyhow!("{taken} of {} keys were free", rows.len()))),
+    }
 }
