@@ -3,11 +3,13 @@
 //! The top level names what the business does; `platform` and `api` are the ground it stands on.
 //! docs/ARCHITECTURE.md is the map.
 
+pub mod activities;
 pub mod api;
 pub mod catalog;
 pub mod events;
 pub mod ledger;
 pub mod platform;
+pub mod sales;
 pub mod schema;
 pub mod tenancy;
 pub mod wallets;

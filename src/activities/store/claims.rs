@@ -1,0 +1,119 @@
+//! SQL over claims.
+
+use std::collections::HashMap;
+
+use diesel::sql_types::{Array, Integer, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::{ExpressionMethods, IntoSql, QueryDsl, SelectableHelper, sql_query, update};
+
+use crate::activities::model::{ActivityId, Claim, ClaimId, ClaimState};
+use crate::paged;
+use crate::platform::fault::Fault;
+use crate::platform::page::Page;
+use crate::schema::claims;
+use crate::tenancy::scope::TenantTx;
+use crate::wallets::model::TransferId;
+
+/// Writes claims that begin. Their `created_at` is the transaction's time, which the database writes too.
+pub async fn insert_claims_in(tx: &TenantTx, new: &[Claim]) -> Result<(), Fault> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let statement = sql_query(
+        "INSERT INTO claims (tenant_id, id, activity_id, holder_id, source, source_id, prize_id, collectible_id, allotment_id, serial, deadline)
+         SELECT $1, claim.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS claim",
+    )
+    .bind::<SqlUuid, _>(tx.tenant())
+    .bind::<Array<SqlUuid>, _>(new.iter().map(|claim| claim.id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(new.iter().map(|claim| claim.activity_id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(new.iter().map(|claim| claim.holder_id).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(new.iter().map(|claim| claim.source).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(new.iter().map(|claim| claim.source_id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(new.iter().map(|claim| claim.prize_id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(new.iter().map(|claim| claim.collectible_id).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(new.iter().map(|claim| claim.allotment_id).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(new.iter().map(|claim| claim.serial).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(new.iter().map(|claim| claim.deadline).collect::<Vec<_>>());
+    tx.execute_exactly(new.len(), statement).await
+}
+
+pub async fn claims_by_id(tx: &TenantTx, ids: &[ClaimId]) -> Result<HashMap<ClaimId, Claim>, Fault> {
+    let query = claims::table.filter(claims::tenant_id.eq(tx.tenant())).filter(claims::id.eq_any(ids.to_vec()));
+    let rows: Vec<Claim> = tx.load(query.select(Claim::as_select())).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+}
+
+/// Locked in the order of their IDs.
+pub async fn lock_claims_in(tx: &TenantTx, ids: &[ClaimId]) -> Result<Vec<Claim>, Fault> {
+    tx.load(
+        claims::table
+            .filter(claims::tenant_id.eq(tx.tenant()))
+            .filter(claims::id.eq_any(ids.to_vec()))
+            .order(claims::id)
+            .select(Claim::as_select())
+            .for_no_key_update(),
+    )
+    .await
+}
+
+/// A claim that its holder took up, with the transfer that brings the piece.
+pub async fn set_delivering_in(tx: &TenantTx, id: ClaimId, transfer: TransferId) -> Result<Claim, Fault> {
+    tx.one(
+        update(claims::table)
+            .filter(claims::tenant_id.eq(tx.tenant()))
+            .filter(claims::id.eq(id))
+            .set((
+                claims::state.eq(ClaimState::Delivering),
+                claims::transfer_id.eq(Some(transfer)),
+                claims::version.eq(claims::version + 1),
+                claims::updated_at.eq(diesel::dsl::now.into_sql::<Timestamptz>()),
+            ))
+            .returning(Claim::as_returning()),
+    )
+    .await
+}
+
+/// Claims whose pieces have arrived; those that were on their way, as they are now.
+pub async fn set_delivered_in(tx: &TenantTx, ids: &[ClaimId]) -> Result<Vec<Claim>, Fault> {
+    tx.load(
+        update(claims::table)
+            .filter(claims::tenant_id.eq(tx.tenant()))
+            .filter(claims::id.eq_any(ids.to_vec()))
+            .filter(claims::state.eq(ClaimState::Delivering))
+            .set((
+                claims::state.eq(ClaimState::Delivered),
+                claims::version.eq(claims::version + 1),
+                claims::updated_at.eq(diesel::dsl::now.into_sql::<Timestamptz>()),
+            ))
+            .returning(Claim::as_returning()),
+    )
+    .await
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct ClaimFilter {
+    pub state: Option<ClaimState>,
+    pub activity: Option<ActivityId>,
+}
+
+pub async fn list_claims(tx: &TenantTx, filter: &ClaimFilter, page: &Page<ClaimId>) -> Result<Vec<Claim>, Fault> {
+    let query = claims::table.filter(claims::tenant_id.eq(tx.tenant())).select(Claim::as_select());
+    let mut query = paged!(query, claims::id, page);
+    if let Some(state) = filter.state {
+        query = query.filter(claims::state.eq(state));
+    }
+    if let Some(activity) = filter.activity {
+        query = query.filter(claims::activity_id.eq(activity));
+    }
+    tx.load(query).await
+}
+
+pub async fn count_claims(tx: &TenantTx, filter: &ClaimFilter) -> Result<i64, Fault> {
+    let mut query = claims::table.filter(claims::tenant_id.eq(tx.tenant())).count().into_boxed();
+    if let Some(state) = filter.state {
+        query = query.filter(claims::state.eq(state));
+    }
+    if let Some(activity) = filter.activity {
+        query = query.filter(claims::activity_id.eq(activity));
+    }
+    tx.one(query).await
+}
