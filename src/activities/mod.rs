@@ -24,6 +24,7 @@ pub mod draw;
 pub mod end;
 pub mod engine;
 pub mod fairness;
+pub mod graphql;
 pub mod lane;
 pub mod loaders;
 pub mod model;

@@ -1,0 +1,171 @@
+//! What can be done with activities.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Object, Result, SimpleObject};
+
+use super::inputs::{
+    ActivityCreateInput, ActivityDrawInput, ActivityEndInput, ActivityPauseInput, ActivityPublishInput,
+    ActivityResumeInput, ActivitySubmitInput, AirdropStartInput, ClaimTakeInput,
+};
+use super::objects::{ActivityObject, AirdropObject, ClaimObject, DrawObject};
+use crate::activities::airdrop::{self, AirdropRequest};
+use crate::activities::create::{self, ActivityRequest};
+use crate::activities::draw::{self, DrawRequest};
+use crate::activities::lane::Lanes;
+use crate::activities::model::{Activity, ActivityUserError};
+use crate::activities::{claim, end, pause, publish, submit};
+use crate::api::context::ContextExt;
+use crate::api::payload::{self, Outcome};
+use crate::api::transport::raise;
+
+/// What came of a mutation on activities.
+#[derive(SimpleObject)]
+pub struct ActivityPayload {
+    /// The activity as it is now.
+    pub activity: Option<ActivityObject>,
+    /// Whether this is the result of an earlier request with the same idempotency key.
+    pub replayed: bool,
+    /// Why nothing was done, if nothing was.
+    pub user_errors: Vec<ActivityUserError>,
+}
+
+impl From<Outcome<Activity, ActivityUserError>> for ActivityPayload {
+    fn from(outcome: Outcome<Activity, ActivityUserError>) -> Self {
+        Self { activity: outcome.value.map(ActivityObject), replayed: false, user_errors: outcome.user_errors }
+    }
+}
+
+/// What came of a draw. Nothing won is a draw too.
+#[derive(SimpleObject)]
+pub struct DrawPayload {
+    /// The draw as it was recorded.
+    pub draw: Option<DrawObject>,
+    /// Whether this is the result of an earlier request with the same idempotency key.
+    pub replayed: bool,
+    /// Why nothing was drawn, if nothing was. The chance is kept.
+    pub user_errors: Vec<ActivityUserError>,
+}
+
+/// What came of taking a claim up.
+#[derive(SimpleObject)]
+pub struct ClaimPayload {
+    /// The claim as it is now.
+    pub claim: Option<ClaimObject>,
+    /// Whether this is the result of an earlier request with the same idempotency key.
+    pub replayed: bool,
+    /// Why nothing was done, if nothing was.
+    pub user_errors: Vec<ActivityUserError>,
+}
+
+/// What came of an airdrop.
+#[derive(SimpleObject)]
+pub struct AirdropPayload {
+    /// The airdrop as it is now.
+    pub airdrop: Option<AirdropObject>,
+    /// Whether this is the result of an earlier request with the same idempotency key.
+    pub replayed: bool,
+    /// Why nothing was given, if nothing was. Then nobody got anything.
+    pub user_errors: Vec<ActivityUserError>,
+}
+
+#[derive(Default)]
+pub struct ActivitiesMutation;
+
+#[Object]
+impl ActivitiesMutation {
+    /// Creates an activity as a draft, with its prizes. Needs `ACTIVITY_MANAGE`.
+    async fn activity_create(&self, ctx: &Context<'_>, input: ActivityCreateInput) -> Result<ActivityPayload> {
+        let scope = ctx.request().operator().map_err(raise)?;
+        let request = ActivityRequest::from(input);
+        let outcome =
+            payload::run(ctx, ActivityUserError::from_problem, || create::create(ctx.platform(), scope, &request))
+                .await?;
+        Ok(ActivityPayload::from(outcome))
+    }
+
+    /// Hands a draft to the house for review; from then on it is frozen. Needs `ACTIVITY_MANAGE`.
+    async fn activity_submit(&self, ctx: &Context<'_>, input: ActivitySubmitInput) -> Result<ActivityPayload> {
+        let scope = ctx.request().operator().map_err(raise)?;
+        let outcome =
+            payload::run(ctx, ActivityUserError::from_problem, || submit::submit(ctx.platform(), scope, input.id))
+                .await?;
+        Ok(ActivityPayload::from(outcome))
+    }
+
+    /// Makes an approved activity public: sets its stock aside and, for a draw, commits to its seed. It runs within
+    /// its window. Needs `ACTIVITY_MANAGE`.
+    async fn activity_publish(&self, ctx: &Context<'_>, input: ActivityPublishInput) -> Result<ActivityPayload> {
+        let scope = ctx.request().operator().map_err(raise)?;
+        let key = input.idempotency_key.parse().map_err(raise)?;
+        let outcome = payload::run(ctx, ActivityUserError::from_problem, || {
+            publish::publish(ctx.platform(), scope, input.id, &key)
+        })
+        .await?;
+        let (activity, replayed) = outcome.value.map_or((None, false), |done| (Some(done.activity), done.replayed));
+        Ok(ActivityPayload { activity: activity.map(ActivityObject), replayed, user_errors: outcome.user_errors })
+    }
+
+    /// Holds a published activity; nothing is drawn or given after this has answered. Needs `ACTIVITY_MANAGE`.
+    async fn activity_pause(&self, ctx: &Context<'_>, input: ActivityPauseInput) -> Result<ActivityPayload> {
+        let scope = ctx.request().operator().map_err(raise)?;
+        let outcome =
+            payload::run(ctx, ActivityUserError::from_problem, || pause::pause(ctx.platform(), scope, input.id))
+                .await?;
+        Ok(ActivityPayload::from(outcome))
+    }
+
+    /// Lets a held activity go on. Needs `ACTIVITY_MANAGE`.
+    async fn activity_resume(&self, ctx: &Context<'_>, input: ActivityResumeInput) -> Result<ActivityPayload> {
+        let scope = ctx.request().operator().map_err(raise)?;
+        let outcome =
+            payload::run(ctx, ActivityUserError::from_problem, || pause::resume(ctx.platform(), scope, input.id))
+                .await?;
+        Ok(ActivityPayload::from(outcome))
+    }
+
+    /// Ends an activity before its window closes, for good. What was won stays owed. Needs `ACTIVITY_MANAGE`.
+    async fn activity_end(&self, ctx: &Context<'_>, input: ActivityEndInput) -> Result<ActivityPayload> {
+        let scope = ctx.request().operator().map_err(raise)?;
+        let outcome =
+            payload::run(ctx, ActivityUserError::from_problem, || end::end(ctx.platform(), scope, input.id)).await?;
+        Ok(ActivityPayload::from(outcome))
+    }
+
+    /// Draws once in a running activity, at the cost of one chance. For holders.
+    async fn activity_draw(&self, ctx: &Context<'_>, input: ActivityDrawInput) -> Result<DrawPayload> {
+        let scope = ctx.request().holder().map_err(raise)?;
+        let key = input.idempotency_key.parse().map_err(raise)?;
+        let request = DrawRequest { activity: input.activity_id, client_seed: input.client_seed.unwrap_or_default() };
+        let lanes = ctx.data_unchecked::<Arc<Lanes>>();
+        let outcome =
+            payload::run(ctx, ActivityUserError::from_problem, || draw::draw(lanes, scope, &request, &key)).await?;
+        let (draw, replayed) = outcome.value.map_or((None, false), |done| (Some(done.draw), done.replayed));
+        Ok(DrawPayload { draw: draw.map(DrawObject), replayed, user_errors: outcome.user_errors })
+    }
+
+    /// Takes a claim up before its deadline: its piece is transferred to the caller. For holders.
+    async fn claim_take(&self, ctx: &Context<'_>, input: ClaimTakeInput) -> Result<ClaimPayload> {
+        let scope = ctx.request().holder().map_err(raise)?;
+        let key = input.idempotency_key.parse().map_err(raise)?;
+        let outcome =
+            payload::run(ctx, ActivityUserError::from_problem, || claim::take(ctx.platform(), scope, input.id, &key))
+                .await?;
+        let (claim, replayed) = outcome.value.map_or((None, false), |done| (Some(done.claim), done.replayed));
+        Ok(ClaimPayload { claim: claim.map(ClaimObject), replayed, user_errors: outcome.user_errors })
+    }
+
+    /// Gives one piece of a prize to each person of a list, or to nobody: each row becomes a claim. Needs
+    /// `ACTIVITY_MANAGE`.
+    async fn airdrop_start(&self, ctx: &Context<'_>, input: AirdropStartInput) -> Result<AirdropPayload> {
+        let scope = ctx.request().operator().map_err(raise)?;
+        let key = input.idempotency_key.parse().map_err(raise)?;
+        let request = AirdropRequest { activity: input.activity_id, prize: input.prize_id, phones: input.phones };
+        let outcome = payload::run(ctx, ActivityUserError::from_problem, || {
+            airdrop::start(ctx.platform(), scope, &request, &key)
+        })
+        .await?;
+        let (airdrop, replayed) = outcome.value.map_or((None, false), |done| (Some(done.airdrop), done.replayed));
+        Ok(AirdropPayload { airdrop: airdrop.map(AirdropObject), replayed, user_errors: outcome.user_errors })
+    }
+}
