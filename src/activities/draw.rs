@@ -4,35 +4,27 @@
 //! transaction. Row locks and unique keys are what keeps it right: a second lane for the same activity, on another
 //! server, costs speed and nothing else. A draw has no audit record of its own: its record is chained.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use futures_util::try_join;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::activities::claim::{self, Piece};
-use crate::activities::engine::{Decided, Head, PlannedPrize, Stock, Terms, Turn};
+use crate::activities::engine::{PlannedPrize, Stock, Terms, Turn};
 use crate::activities::lane::Lanes;
-use crate::activities::model::{
-    ActivityErrorCode, ActivityId, ActivityKind, Claim, ClaimSource, Draw, DrawId, PrizePlanId, WhyClosed,
-};
-use crate::activities::store::draws::{self, ChanceEntry, ChanceReason, Standing, Use};
+use crate::activities::model::{ActivityErrorCode, ActivityId, ActivityKind, Draw, DrawId, PrizePlanId, WhyClosed};
+use crate::activities::record::{self, Kept, Made, OPERATION};
+use crate::activities::store::draws::{self, Standing};
 use crate::activities::{publish, store};
-use crate::catalog::model::{AllotmentId, StockMove, StockReason};
+use crate::catalog::model::AllotmentId;
 use crate::catalog::stock;
-use crate::events::model::EventType;
-use crate::events::outbox::{self, NewEvent};
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
-use crate::platform::vault::hex;
 use crate::tenancy::idempotency::{self, IdempotencyKey, Settled};
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HolderScope, TenantScope, TenantTx};
 use crate::wallets::model::HolderId;
-
-const OPERATION: &str = "activityDraw";
 
 /// The longest text that a holder's side may mix into the outcome, in characters.
 const CLIENT_SEED_LENGTH: usize = 64;
@@ -95,11 +87,6 @@ pub struct Remembered {
     terms: Terms,
 }
 
-#[derive(Clone, Copy, Serialize, Deserialize)]
-struct Kept {
-    draw: DrawId,
-}
-
 /// Serves wishes in the order given, in one transaction: one answer for each, or a fault for all.
 pub async fn batch(
     platform: &Platform,
@@ -137,7 +124,7 @@ pub async fn batch(
             let mut turn = Turn::new(terms, head, stock, left);
             let made = desk.decide(wishes, &mut turn, terms, &standing);
             if !made.is_empty() {
-                record_in(&tx, terms, &standing, &chances, (head, turn.head), &made).await?;
+                record::record_in(&tx, terms, &standing, &chances, (head, turn.head), &made).await?;
             }
             made
         }
@@ -148,13 +135,6 @@ pub async fn batch(
     };
     tx.commit().await?;
     desk.finish(&made, replayed)
-}
-
-/// A draw decided, before it is written.
-struct Made<'a> {
-    wish: &'a Wish,
-    draw: Draw,
-    claim: Option<Claim>,
 }
 
 enum Step {
@@ -197,7 +177,7 @@ impl Desk {
                     Err(_) => Step::Refused(ActivityErrorCode::NoChanceLeft),
                     Ok(decided) => {
                         self.made_under.insert(key_of(wish), made.len());
-                        made.push(written(wish, terms, standing, decided));
+                        made.push(record::written(wish, terms, standing, decided));
                         Step::Made { place: made.len() - 1, replayed: false }
                     }
                 });
@@ -298,131 +278,4 @@ async fn lock_stock_in(tx: &TenantTx, terms: &Terms) -> Result<Vec<Stock>, Fault
         .map(|id| &allotments[id])
         .map(|row| Stock { left: row.available.unsigned_abs(), next_serial: row.next_serial })
         .collect())
-}
-
-fn written<'a>(wish: &'a Wish, terms: &Terms, standing: &Standing, decided: Decided) -> Made<'a> {
-    let id = DrawId::generate();
-    let claims = claim::Terms {
-        activity: terms.activity,
-        source: ClaimSource::Draw,
-        claim_days: standing.claim_days,
-        at: standing.at,
-    };
-    let claim = decided.awarded.map(|(place, serial)| {
-        let PlannedPrize { id: prize, collectible, allotment, .. } = terms.prizes[place];
-        claims.owe(wish.holder, id.uuid(), Piece { prize, collectible, allotment, serial })
-    });
-    let draw = Draw {
-        id,
-        activity_id: terms.activity,
-        plan_id: standing.plan_id,
-        holder_id: wish.holder,
-        sequence: decided.sequence,
-        client_seed: wish.client_seed.clone(),
-        roll: decided.roll,
-        picked_prize_id: decided.picked.map(|place| terms.prizes[place].id),
-        awarded_prize_id: claim.as_ref().map(|claim| claim.prize_id),
-        serial: claim.as_ref().map(|claim| claim.serial),
-        claim_id: claim.as_ref().map(|claim| claim.id),
-        record_hash: decided.record_hash.to_vec(),
-        created_at: standing.at,
-    };
-    Made { wish, draw, claim }
-}
-
-/// Writes all that was decided. The statements do not build on one another, so they travel together.
-async fn record_in(
-    tx: &TenantTx,
-    terms: &Terms,
-    standing: &Standing,
-    chances: &HashMap<HolderId, i32>,
-    (from, to): (Head, Head),
-    made: &[Made<'_>],
-) -> Result<(), Fault> {
-    let activity = terms.activity;
-    let rows: Vec<Draw> = made.iter().map(|made| made.draw.clone()).collect();
-    let claims: Vec<Claim> = made.iter().filter_map(|made| made.claim.clone()).collect();
-    let (uses, entries) = chances_used(activity, standing, chances, &rows);
-    let moves: Vec<StockMove> =
-        claims.iter().map(|claim| StockMove::award(claim.allotment_id, StockReason::Won, claim.id.uuid(), 1)).collect();
-    let mut keys = Vec::with_capacity(made.len());
-    let mut events = Vec::with_capacity(made.len() + claims.len());
-    for made in made {
-        let kept = Kept { draw: made.draw.id };
-        keys.push((made.wish.holder.uuid(), made.wish.key.clone(), made.wish.input_hash.clone(), kept));
-        events.push(event(&made.draw, terms.plan_version)?);
-    }
-    for claim in &claims {
-        events.push(claim::event(claim)?);
-    }
-    let (firsts, ..) = try_join!(
-        stock::move_in(tx, &moves),
-        draws::use_chances_in(tx, activity, &uses),
-        draws::insert_chance_entries_in(tx, activity, &entries),
-        draws::insert_draws_in(tx, activity, standing.plan_id, &rows),
-        store::claims::insert_claims_in(tx, &claims),
-        idempotency::settle_all_in(tx, OPERATION, &keys),
-        outbox::emit_all_in(tx, &events),
-        draws::advance_lane_in(tx, activity, from.next_sequence, &to),
-    )?;
-    // The numbers were given from the locked rows: the stock must have handed out the same.
-    for (allotment, first) in firsts {
-        if claims.iter().find(|claim| claim.allotment_id == allotment).is_none_or(|claim| claim.serial != first) {
-            return Err(Fault::internal(anyhow::anyhow!("{allotment} handed out other numbers than were decided")));
-        }
-    }
-    Ok(())
-}
-
-/// What each holder used, and the ledger lines that say so.
-fn chances_used(
-    activity: ActivityId,
-    standing: &Standing,
-    before: &HashMap<HolderId, i32>,
-    made: &[Draw],
-) -> (Vec<Use>, Vec<ChanceEntry>) {
-    let mut counts: BTreeMap<HolderId, i32> = BTreeMap::new();
-    for draw in made {
-        *counts.entry(draw.holder_id).or_default() += 1;
-    }
-    let mut uses = Vec::with_capacity(counts.len());
-    let mut entries = Vec::with_capacity(counts.len() + made.len());
-    for (holder, count) in counts {
-        let granted = standing.chances_per_holder;
-        uses.push(Use { holder, count, granted: granted.max(count) });
-        if !before.contains_key(&holder) {
-            entries.push(ChanceEntry {
-                holder,
-                reason: ChanceReason::Joined,
-                delta: granted,
-                subject: activity.uuid(),
-            });
-        }
-    }
-    entries.extend(made.iter().map(|draw| ChanceEntry {
-        holder: draw.holder_id,
-        reason: ChanceReason::Drawn,
-        delta: -1,
-        subject: draw.id.uuid(),
-    }));
-    (uses, entries)
-}
-
-/// All that is needed to verify the draw, once the seed is revealed.
-fn event(draw: &Draw, plan_version: u32) -> Result<NewEvent, Fault> {
-    let data = json!({
-        "drawId": draw.id,
-        "activityId": draw.activity_id,
-        "planVersion": plan_version,
-        "holderId": draw.holder_id,
-        "sequence": draw.sequence,
-        "clientSeed": draw.client_seed,
-        "roll": draw.roll,
-        "pickedPrizeId": draw.picked_prize_id,
-        "awardedPrizeId": draw.awarded_prize_id,
-        "serial": draw.serial,
-        "claimId": draw.claim_id,
-        "recordHash": hex(&draw.record_hash),
-    });
-    NewEvent::new(EventType::DrawRecorded, draw.id.uuid(), 1, data)
 }

@@ -30,6 +30,7 @@ pub mod loaders;
 pub mod model;
 pub mod pause;
 pub mod publish;
+pub mod record;
 pub mod store;
 pub mod submit;
 pub mod window;
