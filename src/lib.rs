@@ -5,7 +5,9 @@
 
 pub mod activities;
 pub mod api;
+pub mod app;
 pub mod catalog;
+pub mod commands;
 pub mod events;
 pub mod ledger;
 pub mod platform;

@@ -84,6 +84,16 @@ CREATE POLICY holder ON activities FOR SELECT TO minthouse_holder
 GRANT SELECT (tenant_id, id, kind, name_chinese, name_english, rules_chinese, rules_english, opens_at, closes_at,
         chances_per_holder, claim_days, state, review_remark, seed_commitment, version, created_at, updated_at)
     ON activities TO minthouse_holder;
+-- What has not been issued or published yet is nobody's business: not a design, not a prize, not a price.
+CREATE POLICY holder ON collectibles FOR SELECT TO minthouse_holder
+    USING (tenant_id = current_setting('app.tenant_id')::uuid AND state = 'ISSUED');
+GRANT SELECT ON collectibles TO minthouse_holder;
+CREATE POLICY holder ON prizes FOR SELECT TO minthouse_holder
+    USING (tenant_id = current_setting('app.tenant_id')::uuid AND allotment_id IS NOT NULL);
+GRANT SELECT ON prizes TO minthouse_holder;
+CREATE POLICY holder ON offers FOR SELECT TO minthouse_holder
+    USING (tenant_id = current_setting('app.tenant_id')::uuid AND allotment_id IS NOT NULL);
+GRANT SELECT ON offers TO minthouse_holder;
 CREATE POLICY holder ON holders FOR SELECT TO minthouse_holder
     USING (tenant_id = current_setting('app.tenant_id')::uuid AND id = current_setting('app.holder_id')::uuid);
 GRANT SELECT ON holders TO minthouse_holder;

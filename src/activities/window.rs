@@ -24,3 +24,8 @@ fn judge(found: Option<Activity>, kind: ActivityKind) -> Result<Activity, WhyClo
     let activity = found.filter(|activity| activity.kind == kind).ok_or(WhyClosed::NotFound)?;
     activity.window().judge().map(|()| activity)
 }
+
+/// The activity, locked until the transaction ends, whatever its state: for who prepares something beside it.
+pub async fn lock_in(tx: &TenantTx, id: ActivityId) -> Result<Option<Activity>, Fault> {
+    store::lock_activity_in(tx, id).await
+}

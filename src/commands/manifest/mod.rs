@@ -25,7 +25,7 @@ use crate::catalog::issue;
 use crate::platform::refusal::{Code, Refusal};
 use crate::platform::vault::sha256;
 use crate::sales::merchant::{self, MerchantRequest};
-use crate::sales::model::{Channel, MerchantId, MerchantState};
+use crate::sales::model::{Channel, MerchantId, BindingState};
 use crate::sales::offers::{self, OfferRequest};
 use crate::sales::{domain, domain::DomainRequest};
 use crate::tenancy::enterprise::{self, EnterpriseRequest};
@@ -294,7 +294,7 @@ impl Bench<'_> {
         let tx = self.scope.read(&self.app.platform.database).await?;
         let found = MerchantId::fetch(&tx, &[id]).await?.remove(&id).context("the merchant is gone")?;
         drop(tx);
-        if found.state == MerchantState::Pending {
+        if found.state == BindingState::Pending {
             merchant::verify(&self.app.platform, &self.app.sales, &self.scope, id).await.map_err(plain)?;
         }
         Ok(())
