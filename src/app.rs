@@ -67,7 +67,11 @@ impl App {
         let jobs: Vec<Arc<dyn Job>> = vec![
             embedded,
             Arc::new(IssuanceJob { platform: platform.clone(), ledger: ledger.clone() }),
-            Arc::new(TransferJob { platform: platform.clone(), ledger: ledger.clone(), arrivals: Arc::new(ToItsCause) }),
+            Arc::new(TransferJob {
+                platform: platform.clone(),
+                ledger: ledger.clone(),
+                arrivals: Arc::new(ToItsCause),
+            }),
             Arc::new(OrderExpiryJob { platform: platform.clone() }),
             Arc::new(RelayJob { platform: platform.clone(), bus: bus.clone() }),
         ];
@@ -76,11 +80,8 @@ impl App {
 
     /// Everything that is served over HTTP.
     pub fn router(&self, settings: Settings, metrics: PrometheusHandle, shutdown: CancellationToken) -> Result<Router> {
-        let gate = TokenGate {
-            platform: self.platform.clone(),
-            tokens: self.tokens.clone(),
-            development: self.development,
-        };
+        let gate =
+            TokenGate { platform: self.platform.clone(), tokens: self.tokens.clone(), development: self.development };
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), Arc::new(gate), settings, shutdown)?;
         let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
         Ok(graphql.merge(server::router(surface)))

@@ -59,7 +59,10 @@ impl NodeQuery {
     /// Many objects by their IDs, in the same order; at most 100.
     async fn nodes(&self, ctx: &Context<'_>, ids: Vec<async_graphql::ID>) -> Result<Vec<Option<Node>>> {
         if ids.len() > MAXIMUM_NODES {
-            return Err(raise(Fault::BadRequest(format!("`nodes` takes at most {MAXIMUM_NODES} IDs, {} came", ids.len()))));
+            return Err(raise(Fault::BadRequest(format!(
+                "`nodes` takes at most {MAXIMUM_NODES} IDs, {} came",
+                ids.len()
+            ))));
         }
         // Side by side, so that the loaders see them together.
         futures_util::future::try_join_all(ids.iter().map(|id| fetch(ctx, id))).await.map_err(raise)

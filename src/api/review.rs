@@ -95,7 +95,8 @@ impl ReviewQuery {
     ) -> Result<List<ReviewObject>> {
         ctx.request().house().map_err(raise)?;
         let state = filter.unwrap_or_default().state;
-        let page = Page::new(REVIEW_PAGES, CreatedOrder::CreatedAtAsc, &arguments(first, after, last, before)).map_err(raise)?;
+        let page = Page::new(REVIEW_PAGES, CreatedOrder::CreatedAtAsc, &arguments(first, after, last, before))
+            .map_err(raise)?;
         let tx = HouseTx::read(&ctx.platform().database).await.map_err(raise)?;
         let rows = review::list(&tx, state, &page).await.map_err(raise)?;
         let wants_total = crate::api::connection::wants_total(ctx);

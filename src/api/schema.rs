@@ -28,7 +28,14 @@ pub struct Query(
 
 /// What can be done. Each mutation takes one `input` and answers with the changed object and `userErrors`.
 #[derive(MergedObject, Default)]
-pub struct Mutation(TenancyMutation, ReviewMutation, CatalogMutation, ActivitiesMutation, SalesMutation, WalletsMutation);
+pub struct Mutation(
+    TenancyMutation,
+    ReviewMutation,
+    CatalogMutation,
+    ActivitiesMutation,
+    SalesMutation,
+    WalletsMutation,
+);
 
 /// What can be followed.
 #[derive(MergedSubscription, Default)]

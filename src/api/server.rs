@@ -39,7 +39,10 @@ async fn ready(State(surface): State<Surface>) -> Response {
         Ok(Ok(_)) => Json(json!({ "ready": true })).into_response(),
         Ok(Err(fault)) => {
             tracing::warn!("not ready: {fault}");
-            (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "because": "the database does not answer" })))
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                Json(json!({ "ready": false, "because": "the database does not answer" })),
+            )
                 .into_response()
         }
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "ready": false, "because": "the database is slow" })))

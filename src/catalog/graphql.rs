@@ -12,7 +12,8 @@ use crate::catalog::collectible::{self, CollectibleRequest};
 use crate::catalog::issue;
 use crate::catalog::loaders::{CollectiblesOf, StockOf};
 use crate::catalog::model::{
-    CatalogUserError, Collectible, CollectibleId, CollectibleState, CollectibleStock, Series, SeriesId,
+    Allotment, AllotmentId, CatalogUserError, Collectible, CollectibleId, CollectibleState, CollectibleStock, Series,
+    SeriesId,
 };
 use crate::catalog::series::{self, SeriesRequest};
 use crate::catalog::store::{self, CollectibleFilter};
@@ -151,6 +152,29 @@ impl From<CollectibleStock> for StockObject {
     fn from(stock: CollectibleStock) -> Self {
         Self { supply: stock.supply, unallotted: stock.unallotted, allotted: stock.allotted }
     }
+}
+
+/// The pieces set aside for one prize or offer: `total = available + reserved + issued + void`.
+#[derive(SimpleObject)]
+#[graphql(name = "Allotment")]
+pub struct AllotmentObject {
+    /// Pieces in all.
+    pub total: i32,
+    /// Still to be had.
+    pub available: i32,
+    /// Promised to somebody: won, dropped or ordered, and not yet with them.
+    pub reserved: i32,
+    /// With their holders.
+    pub issued: i32,
+    /// Taken out of use.
+    pub void: i32,
+}
+
+/// Where the pieces of a prize or an offer are; nothing before they are set aside.
+pub async fn find_allotment(ctx: &Context<'_>, id: Option<AllotmentId>) -> Result<Option<AllotmentObject>> {
+    let Some(id) = id else { return Ok(None) };
+    let Allotment { total, available, reserved, issued, void, .. } = ctx.loaders().required(id).await.map_err(raise)?;
+    Ok(Some(AllotmentObject { total, available, reserved, issued, void }))
 }
 
 /// Which collectibles to list.

@@ -48,7 +48,11 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
     let platform = &house.app.platform;
     let mut report = Report { healthy: true };
 
-    report.say("keys", Vec::new(), &format!("{} signing key(s), master key readable", house.secrets.signing_keys.len()));
+    report.say(
+        "keys",
+        Vec::new(),
+        &format!("{} signing key(s), master key readable", house.secrets.signing_keys.len()),
+    );
     report.say("migrations", Vec::new(), &format!("all {} have run", migrate::count()));
 
     let roles = inspect::unsafe_roles(&owner).await?;
@@ -64,7 +68,10 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
 
     let apart = (inspect::clock(&owner).await? - platform.clock.now()).num_seconds();
     let trouble = if apart.abs() > CLOCK_TOLERANCE_SECONDS {
-        vec![(format!("the database's clock is {apart} s off this machine's"), "let both machines keep time by NTP".into())]
+        vec![(
+            format!("the database's clock is {apart} s off this machine's"),
+            "let both machines keep time by NTP".into(),
+        )]
     } else {
         Vec::new()
     };
@@ -73,7 +80,12 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
     let differences = inspect::stock_differences(&owner).await?;
     let trouble = differences
         .into_iter()
-        .map(|name| (format!("the balances of allotment {name} are not the sums of its entries"), "stop its activity and compare it with stock_entries".into()))
+        .map(|name| {
+            (
+                format!("the balances of allotment {name} are not the sums of its entries"),
+                "stop its activity and compare it with stock_entries".into(),
+            )
+        })
         .collect();
     report.say("stock", trouble, "every balance is the sum of its ledger");
 

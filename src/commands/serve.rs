@@ -26,9 +26,9 @@ pub async fn run(config: Config, manifests: &[PathBuf]) -> Result<ExitCode> {
         sign_ins.extend(manifest::apply(&house.app, file).await?.sign_ins);
     }
 
-    let listener = TcpListener::bind(&config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}; is another server running? choose another with --listen", config.listen))?;
+    let listener = TcpListener::bind(&config.listen).await.with_context(|| {
+        format!("cannot listen on {}; is another server running? choose another with --listen", config.listen)
+    })?;
     let address = listener.local_addr()?;
     // Two steps to the end: first no new work is taken and streams are told, then what still runs is cut.
     let drain = CancellationToken::new();
@@ -80,7 +80,8 @@ fn settings(config: &Config) -> Settings {
 
 /// SIGTERM or SIGINT.
 async fn signalled() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {

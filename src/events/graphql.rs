@@ -107,7 +107,9 @@ impl EventsSubscription {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Only these types.")] types: Option<Vec<String>>,
-        #[graphql(desc = "The `cursor` of the last event that you have; without it, from now on.")] after: Option<String>,
+        #[graphql(desc = "The `cursor` of the last event that you have; without it, from now on.")] after: Option<
+            String,
+        >,
     ) -> Result<impl Stream<Item = Result<EventObject>>> {
         let scope = ctx.request().operator().map_err(raise)?.clone();
         scope.require(Permission::EventRead).map_err(raise)?;

@@ -31,7 +31,12 @@ pub fn start(config: &Config) -> Result<Telemetry> {
     };
     let traces = config.otlp_endpoint.as_deref().map(exporter).transpose()?;
     let spans = traces.as_ref().map(|traces| tracing_opentelemetry::layer().with_tracer(traces.tracer("minthouse")));
-    tracing_subscriber::registry().with(filter).with(lines).with(spans).try_init().context("logging was set up twice")?;
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .with(spans)
+        .try_init()
+        .context("logging was set up twice")?;
     Ok(Telemetry { metrics: metrics()?, traces })
 }
 

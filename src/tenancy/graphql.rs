@@ -14,7 +14,8 @@ use crate::platform::fault::Fault;
 use crate::platform::page::{CreatedOrder, Page, PageRule};
 use crate::tenancy::enterprise::{self, EnterpriseRequest};
 use crate::tenancy::model::{
-    Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, EnterpriseUserError, Operator, OperatorId, SignInUserError,
+    Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, EnterpriseUserError, Operator, OperatorId,
+    SignInUserError,
 };
 use crate::tenancy::permission::Role;
 use crate::tenancy::scope::{Caller, HouseTx};
@@ -268,8 +269,10 @@ impl TenancyMutation {
             owner_name: input.owner_name,
             owner_password: input.owner_password,
         };
-        let outcome =
-            payload::run(ctx, EnterpriseUserError::from_problem, || enterprise::create(ctx.platform(), house, &request)).await?;
+        let outcome = payload::run(ctx, EnterpriseUserError::from_problem, || {
+            enterprise::create(ctx.platform(), house, &request)
+        })
+        .await?;
         let enterprise = match outcome.value {
             Some(id) => find(ctx, id).await?,
             None => None,

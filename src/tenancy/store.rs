@@ -168,7 +168,12 @@ pub async fn manifest_entry(tx: &TenantTx, key: &str) -> Result<Option<(uuid::Uu
     .await
 }
 
-pub async fn insert_manifest_entry_in(tx: &TenantTx, key: &str, subject: uuid::Uuid, digest: Vec<u8>) -> Result<(), Fault> {
+pub async fn insert_manifest_entry_in(
+    tx: &TenantTx,
+    key: &str,
+    subject: uuid::Uuid,
+    digest: Vec<u8>,
+) -> Result<(), Fault> {
     let row = (
         manifest_entries::tenant_id.eq(tx.tenant()),
         manifest_entries::key.eq(key.to_owned()),

@@ -53,6 +53,17 @@ impl HolderObject {
     }
 }
 
+/// A holder as far as the caller may know them: nothing for roles without `HOLDER_READ`, and for a holder nobody but
+/// themselves.
+pub async fn find_holder(ctx: &Context<'_>, id: Option<HolderId>) -> Result<Option<HolderObject>> {
+    match id {
+        Some(id) if ctx.request().reading(Permission::HolderRead).is_ok() => {
+            Ok(ctx.loaders().one(id).await.map_err(raise)?.map(HolderObject))
+        }
+        _ => Ok(None),
+    }
+}
+
 pub struct ItemObject(pub Item);
 
 /// One numbered piece of a collectible (藏品份).
@@ -78,12 +89,9 @@ impl ItemObject {
         item::serial_text(self.0.serial)
     }
 
-    /// Who holds it; nobody while it lies in the enterprise's treasury.
+    /// Who holds it; nobody while it lies in the enterprise's treasury, or where you may not know.
     async fn holder(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
-        match self.0.holder_id {
-            Some(id) => Ok(ctx.loaders().one(id).await.map_err(raise)?.map(HolderObject)),
-            None => Ok(None),
-        }
+        find_holder(ctx, self.0.holder_id).await
     }
 
     /// Since when its holder has it.
@@ -114,15 +122,12 @@ impl TransferObject {
 
     /// Who gives it; nobody where it comes from the enterprise's treasury, or where you may not know.
     async fn from_holder(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
-        match self.0.from_holder_id {
-            Some(id) => Ok(ctx.loaders().one(id).await.map_err(raise)?.map(HolderObject)),
-            None => Ok(None),
-        }
+        find_holder(ctx, self.0.from_holder_id).await
     }
 
     /// Who receives it, unless you may not know.
     async fn to_holder(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
-        Ok(ctx.loaders().one(self.0.to_holder_id).await.map_err(raise)?.map(HolderObject))
+        find_holder(ctx, Some(self.0.to_holder_id)).await
     }
 
     /// What set it going.
@@ -360,7 +365,8 @@ impl WalletsMutation {
     async fn transfer_cancel(&self, ctx: &Context<'_>, input: TransferCancelInput) -> Result<TransferPayload> {
         let scope = ctx.request().operator().map_err(raise)?;
         let outcome =
-            payload::run(ctx, WalletUserError::from_problem, || transfer::cancel(ctx.platform(), scope, input.id)).await?;
+            payload::run(ctx, WalletUserError::from_problem, || transfer::cancel(ctx.platform(), scope, input.id))
+                .await?;
         Ok(TransferPayload {
             transfer: outcome.value.map(TransferObject),
             replayed: false,

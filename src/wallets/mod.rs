@@ -3,8 +3,8 @@
 //! Whatever brings a piece to a person (a claim, an order, a gift) asks [`transfer::request_in`] for it; the transfer
 //! worker takes it to the ledger and back, and tells the cause when it has arrived.
 
-pub mod holder;
 pub mod graphql;
+pub mod holder;
 pub mod item;
 pub mod loaders;
 pub mod model;

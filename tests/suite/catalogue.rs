@@ -39,7 +39,10 @@ async fn the_tenant_comes_first_in_every_key_and_index() {
         ),
     );
     assert_eq!(wrong, "");
-    let tables = ask(&url, "SELECT count(*)::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')");
+    let tables = ask(
+        &url,
+        "SELECT count(*)::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')",
+    );
     assert!(tables.parse::<u32>().expect("a number") > 30, "the query looks at the real schema");
 }
 
@@ -68,7 +71,10 @@ async fn every_foreign_key_carries_the_tenant_at_the_same_place_and_is_indexed()
         ),
     );
     assert_eq!(not_indexed, "");
-    let acting = names(&url, &format!("SELECT fk.conname FROM {foreign_keys} AND (fk.confdeltype <> 'a' OR fk.confupdtype <> 'a')"));
+    let acting = names(
+        &url,
+        &format!("SELECT fk.conname FROM {foreign_keys} AND (fk.confdeltype <> 'a' OR fk.confupdtype <> 'a')"),
+    );
     assert_eq!(acting, "", "a key that deletes or updates of itself cannot be distributed");
 }
 
@@ -120,14 +126,33 @@ async fn what_is_append_only_cannot_be_changed_by_the_server() {
 async fn nothing_stands_in_the_way_of_distributing_the_schema() {
     let url = empty().await;
     let namespace = "relnamespace = 'public'::regnamespace";
-    assert_eq!(names(&url, &format!("SELECT relname FROM pg_class WHERE {namespace} AND relkind = 'S'")), "", "sequences");
     assert_eq!(
-        names(&url, &format!("SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid WHERE {namespace} AND NOT tgisinternal")),
+        names(&url, &format!("SELECT relname FROM pg_class WHERE {namespace} AND relkind = 'S'")),
+        "",
+        "sequences"
+    );
+    assert_eq!(
+        names(
+            &url,
+            &format!(
+                "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid WHERE {namespace} AND NOT tgisinternal"
+            )
+        ),
         "",
         "triggers"
     );
-    assert_eq!(names(&url, "SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'"), "", "enum types");
-    assert_eq!(names(&url, "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosrc ILIKE '%notify%'"), "");
+    assert_eq!(
+        names(&url, "SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'"),
+        "",
+        "enum types"
+    );
+    assert_eq!(
+        names(
+            &url,
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND prosrc ILIKE '%notify%'"
+        ),
+        ""
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,10 +167,15 @@ async fn the_login_roles_hold_and_doctor_would_see_if_they_did_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn schema_rs_is_what_the_database_says() {
     let printed = ask(&empty().await, include_str!("schema.sql"));
-    let words = |text: &str| text.split_whitespace().map(|word| word.trim_end_matches(',').to_owned()).collect::<Vec<_>>();
+    let words =
+        |text: &str| text.split_whitespace().map(|word| word.trim_end_matches(',').to_owned()).collect::<Vec<_>>();
     // Formatting may break lines where the database does not.
     let committed = include_str!("../../src/schema.rs");
-    assert_eq!(words(committed), words(&printed), "apply the migrations and print src/schema.rs anew, see migrations/README.md");
+    assert_eq!(
+        words(committed),
+        words(&printed),
+        "apply the migrations and print src/schema.rs anew, see migrations/README.md"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -185,7 +215,8 @@ async fn partitions_reach_a_year_ahead_and_what_lies_beyond_still_lands() {
 
 #[test]
 fn the_committed_contract_is_what_the_server_serves() {
-    let committed = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/graphql/schema.graphql")).unwrap_or_default();
+    let committed =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/graphql/schema.graphql")).unwrap_or_default();
     let served = minthouse::api::schema::sdl();
     if committed != served {
         let line = committed.lines().zip(served.lines()).take_while(|(old, new)| old == new).count() + 1;

@@ -33,7 +33,8 @@ impl Source {
 
 fn sources() -> Vec<Source> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(folder).expect("src can be read").map(|entry| entry.expect("src can be read").path()) {
+        for entry in fs::read_dir(folder).expect("src can be read").map(|entry| entry.expect("src can be read").path())
+        {
             if entry.is_dir() {
                 walk(&entry, found);
             } else if entry.extension().is_some_and(|extension| extension == "rs") {
@@ -69,7 +70,10 @@ fn offenders(breaks: impl Fn(&Source, &str) -> bool) -> Vec<String> {
 fn the_platform_knows_no_business() {
     let found = offenders(|source, line| {
         source.capability() == "platform"
-            && CAPABILITIES.iter().chain(&["api", "app", "commands"]).any(|module| line.contains(&format!("crate::{module}")))
+            && CAPABILITIES
+                .iter()
+                .chain(&["api", "app", "commands"])
+                .any(|module| line.contains(&format!("crate::{module}")))
     });
     assert_eq!(found, Vec::<String>::new());
 }

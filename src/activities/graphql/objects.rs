@@ -11,10 +11,11 @@ use crate::activities::model::{
 use crate::api::context::ContextExt;
 use crate::api::text::LocalizedText;
 use crate::api::transport::raise;
-use crate::catalog::graphql::CollectibleObject;
+use crate::catalog::graphql::{AllotmentObject, CollectibleObject, find_allotment};
 use crate::platform::vault::hex;
 use crate::tenancy::scope::Caller;
-use crate::wallets::model::{HolderId, TransferId};
+use crate::wallets::graphql::{HolderObject, TransferObject, find_holder};
+use crate::wallets::item::serial_text;
 
 pub struct ActivityObject(pub Activity);
 
@@ -143,12 +144,9 @@ impl PrizeObject {
         self.0.quantity
     }
 
-    /// How many pieces are left. Nothing before the activity is published.
-    async fn remaining(&self, ctx: &Context<'_>) -> Result<Option<i32>> {
-        match self.0.allotment_id {
-            None => Ok(None),
-            Some(id) => ctx.loaders().required(id).await.map(|stock| Some(stock.available)).map_err(raise),
-        }
+    /// Where its pieces are. Nothing before the activity is published.
+    async fn stock(&self, ctx: &Context<'_>) -> Result<Option<AllotmentObject>> {
+        find_allotment(ctx, self.0.allotment_id).await
     }
 
     /// What whoever wins it gets a piece of.
@@ -172,9 +170,9 @@ impl DrawObject {
         ctx.loaders().required(self.0.activity_id).await.map(ActivityObject).map_err(raise)
     }
 
-    /// Who drew.
-    async fn holder_id(&self) -> HolderId {
-        self.0.holder_id
+    /// Who drew, unless you may not know.
+    async fn holder(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
+        find_holder(ctx, Some(self.0.holder_id)).await
     }
 
     /// Its place among the activity's draws, from 1, without gaps.
@@ -208,7 +206,7 @@ impl DrawObject {
     }
 
     /// The serial number of the piece that was won.
-    async fn serial(&self) -> Option<i32> {
+    async fn serial_number(&self) -> Option<i32> {
         self.0.serial
     }
 
@@ -253,9 +251,9 @@ impl ClaimObject {
         ctx.loaders().required(self.0.activity_id).await.map(ActivityObject).map_err(raise)
     }
 
-    /// Who is owed the piece.
-    async fn holder_id(&self) -> HolderId {
-        self.0.holder_id
+    /// Who is owed the piece, unless you may not know.
+    async fn holder(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
+        find_holder(ctx, Some(self.0.holder_id)).await
     }
 
     /// Whether it was won or dropped.
@@ -274,8 +272,13 @@ impl ClaimObject {
     }
 
     /// The piece's serial number.
-    async fn serial(&self) -> i32 {
+    async fn serial_number(&self) -> i32 {
         self.0.serial
+    }
+
+    /// The piece's serial number as people read it: `#00003`.
+    async fn serial_text(&self) -> String {
+        serial_text(self.0.serial)
     }
 
     /// Where it stands.
@@ -289,8 +292,11 @@ impl ClaimObject {
     }
 
     /// The transfer that brings the piece, once it was taken up.
-    async fn transfer_id(&self) -> Option<TransferId> {
-        self.0.transfer_id
+    async fn transfer(&self, ctx: &Context<'_>) -> Result<Option<TransferObject>> {
+        match self.0.transfer_id {
+            Some(id) => Ok(ctx.loaders().one(id).await.map_err(raise)?.map(TransferObject)),
+            None => Ok(None),
+        }
     }
 
     /// Counts up with every change.

@@ -3,7 +3,7 @@
 use async_graphql::{Context, InputObject, Object, Result};
 
 use super::objects::{ActivityObject, AirdropObject, ClaimObject, DrawObject};
-use crate::activities::model::{ActivityId, ActivityKind, ActivityState, AirdropId, ClaimState};
+use crate::activities::model::{ActivityId, ActivityKind, ActivityState, AirdropId, ClaimState, PrizeId};
 use crate::activities::store::claims::{self, ClaimFilter};
 use crate::activities::store::draws::{self, DrawFilter};
 use crate::activities::store::{self, ActivityFilter};
@@ -33,13 +33,15 @@ pub struct DrawFilterInput {
     pub activity_id: Option<ActivityId>,
     /// Only those that won something, or only those that did not.
     pub won: Option<bool>,
+    /// Only those that won this prize.
+    pub awarded_prize_id: Option<PrizeId>,
 }
 
 /// Which claims to list.
 #[derive(InputObject, Default)]
 pub struct ClaimFilterInput {
-    /// Only those in this state.
-    pub state: Option<ClaimState>,
+    /// Only those in one of these states.
+    pub states: Option<Vec<ClaimState>>,
     /// Only those from this activity.
     pub activity_id: Option<ActivityId>,
 }
@@ -92,7 +94,7 @@ impl ActivitiesQuery {
         ctx.request().reading(Permission::ActivityRead).map_err(raise)?;
         let page = Page::new(DRAW_PAGES, order_by, &arguments(first, after, last, before)).map_err(raise)?;
         let filter = filter.unwrap_or_default();
-        let filter = DrawFilter { activity: filter.activity_id, won: filter.won };
+        let filter = DrawFilter { activity: filter.activity_id, won: filter.won, awarded: filter.awarded_prize_id };
         let tx = read(ctx).await?;
         let rows = draws::list_draws(&tx, &filter, &page).await.map_err(raise)?;
         let total = if wants_total(ctx) { draws::count_draws(&tx, &filter).await.map_err(raise)? } else { 0 };
@@ -114,7 +116,7 @@ impl ActivitiesQuery {
         ctx.request().reading(Permission::ActivityRead).map_err(raise)?;
         let page = Page::new(CLAIM_PAGES, order_by, &arguments(first, after, last, before)).map_err(raise)?;
         let filter = filter.unwrap_or_default();
-        let filter = ClaimFilter { state: filter.state, activity: filter.activity_id };
+        let filter = ClaimFilter { states: filter.states, activity: filter.activity_id };
         let tx = read(ctx).await?;
         let rows = claims::list_claims(&tx, &filter, &page).await.map_err(raise)?;
         let total = if wants_total(ctx) { claims::count_claims(&tx, &filter).await.map_err(raise)? } else { 0 };

@@ -91,15 +91,15 @@ pub async fn set_delivered_in(tx: &TenantTx, ids: &[ClaimId]) -> Result<Vec<Clai
 
 #[derive(Clone, Debug, Default)]
 pub struct ClaimFilter {
-    pub state: Option<ClaimState>,
+    pub states: Option<Vec<ClaimState>>,
     pub activity: Option<ActivityId>,
 }
 
 pub async fn list_claims(tx: &TenantTx, filter: &ClaimFilter, page: &Page<ClaimId>) -> Result<Vec<Claim>, Fault> {
     let query = claims::table.filter(claims::tenant_id.eq(tx.tenant())).select(Claim::as_select());
     let mut query = paged!(query, claims::id, page);
-    if let Some(state) = filter.state {
-        query = query.filter(claims::state.eq(state));
+    if let Some(states) = &filter.states {
+        query = query.filter(claims::state.eq_any(states.clone()));
     }
     if let Some(activity) = filter.activity {
         query = query.filter(claims::activity_id.eq(activity));
@@ -109,8 +109,8 @@ pub async fn list_claims(tx: &TenantTx, filter: &ClaimFilter, page: &Page<ClaimI
 
 pub async fn count_claims(tx: &TenantTx, filter: &ClaimFilter) -> Result<i64, Fault> {
     let mut query = claims::table.filter(claims::tenant_id.eq(tx.tenant())).count().into_boxed();
-    if let Some(state) = filter.state {
-        query = query.filter(claims::state.eq(state));
+    if let Some(states) = &filter.states {
+        query = query.filter(claims::state.eq_any(states.clone()));
     }
     if let Some(activity) = filter.activity {
         query = query.filter(claims::activity_id.eq(activity));

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::activities::engine::Head;
 use crate::activities::fairness::Hash;
-use crate::activities::model::{ActivityId, ActivityKind, ActivityState, Draw, DrawId, PrizePlanId, Window};
+use crate::activities::model::{ActivityId, ActivityKind, ActivityState, Draw, DrawId, PrizeId, PrizePlanId, Window};
 use crate::paged;
 use crate::platform::fault::Fault;
 use crate::platform::id;
@@ -235,6 +235,7 @@ pub async fn draws_by_id(tx: &TenantTx, ids: &[DrawId]) -> Result<HashMap<DrawId
 pub struct DrawFilter {
     pub activity: Option<ActivityId>,
     pub won: Option<bool>,
+    pub awarded: Option<PrizeId>,
 }
 
 pub async fn list_draws(tx: &TenantTx, filter: &DrawFilter, page: &Page<DrawId>) -> Result<Vec<Draw>, Fault> {
@@ -248,6 +249,9 @@ pub async fn list_draws(tx: &TenantTx, filter: &DrawFilter, page: &Page<DrawId>)
         Some(false) => query = query.filter(draws::awarded_prize_id.is_null()),
         None => {}
     }
+    if let Some(prize) = filter.awarded {
+        query = query.filter(draws::awarded_prize_id.eq(prize));
+    }
     tx.load(query).await
 }
 
@@ -260,6 +264,9 @@ pub async fn count_draws(tx: &TenantTx, filter: &DrawFilter) -> Result<i64, Faul
         Some(true) => query = query.filter(draws::awarded_prize_id.is_not_null()),
         Some(false) => query = query.filter(draws::awarded_prize_id.is_null()),
         None => {}
+    }
+    if let Some(prize) = filter.awarded {
+        query = query.filter(draws::awarded_prize_id.eq(prize));
     }
     tx.one(query).await
 }

@@ -67,7 +67,8 @@ impl Subscription {
         let endpoint = format!("{}/graphql", url.trim_end_matches('/').replacen("http", "ws", 1));
         let mut request = endpoint.into_client_request()?;
         request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse()?);
-        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.context("the server takes no WebSocket")?;
+        let (mut socket, _) =
+            tokio_tungstenite::connect_async(request).await.context("the server takes no WebSocket")?;
         let init = json!({ "type": "connection_init", "payload": { "Authorization": format!("Bearer {token}") } });
         socket.send(Message::text(init.to_string())).await?;
         let mut subscription = Self { socket };
@@ -75,7 +76,8 @@ impl Subscription {
             Some(message) if message["type"] == "connection_ack" => {}
             other => bail!("the server did not acknowledge: {other:?}"),
         }
-        let start = json!({ "type": "subscribe", "id": "1", "payload": { "query": operation, "variables": variables } });
+        let start =
+            json!({ "type": "subscribe", "id": "1", "payload": { "query": operation, "variables": variables } });
         subscription.socket.send(Message::text(start.to_string())).await?;
         Ok(subscription)
     }
@@ -84,7 +86,9 @@ impl Subscription {
     pub async fn next(&mut self) -> Result<Option<Value>> {
         while let Some(mut message) = self.message().await? {
             match message["type"].as_str() {
-                Some("next") if message["payload"].get("errors").is_some() => bail!("{:#}", message["payload"]["errors"]),
+                Some("next") if message["payload"].get("errors").is_some() => {
+                    bail!("{:#}", message["payload"]["errors"])
+                }
                 Some("next") => return Ok(Some(message["payload"]["data"].take())),
                 Some("complete") => return Ok(None),
                 Some("error") => bail!("{:#}", message["payload"]),

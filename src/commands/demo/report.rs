@@ -49,9 +49,17 @@ pub fn print(outcome: &Outcome) -> bool {
     let at = |share: f64| latencies.get(((latencies.len() as f64 - 1.0) * share) as usize).copied().unwrap_or_default();
     let rate = outcome.draws as f64 / outcome.drawing.as_secs_f64().max(1e-9);
     println!();
-    println!("draws            {:>8}   {rate:.0} a second, p50 {:.1} ms, p99 {:.1} ms", outcome.draws, ms(at(0.50)), ms(at(0.99)));
+    println!(
+        "draws            {:>8}   {rate:.0} a second, p50 {:.1} ms, p99 {:.1} ms",
+        outcome.draws,
+        ms(at(0.50)),
+        ms(at(0.99))
+    );
     println!();
-    println!("{:<28} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}", "prize", "odds", "expected", "won", "left", "reserved", "issued");
+    println!(
+        "{:<28} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "prize", "odds", "expected", "won", "left", "reserved", "issued"
+    );
     for prize in &outcome.prizes {
         println!(
             "{:<28} {:>8.2}% {:>9.1} {:>9} {:>9} {:>9} {:>9}",
@@ -68,7 +76,11 @@ pub fn print(outcome: &Outcome) -> bool {
     println!("claims delivered {:>8}   of {} taken", outcome.claims_delivered, outcome.claims_taken);
     println!("airdropped       {:>8}", outcome.airdropped);
     println!("orders completed {:>8}   {} pieces", outcome.orders_completed, outcome.pieces_bought);
-    println!("transfers done   {:>8}   the one watched: {}", outcome.transfers_succeeded, outcome.transfer_statuses.join(" → "));
+    println!(
+        "transfers done   {:>8}   the one watched: {}",
+        outcome.transfers_succeeded,
+        outcome.transfer_statuses.join(" → ")
+    );
     println!("events received  {:>8}   {} of them draws", outcome.events, outcome.draw_events);
     println!();
 
@@ -77,7 +89,12 @@ pub fn print(outcome: &Outcome) -> bool {
     for check in &checks {
         let fine = check.expected == check.found;
         agrees &= fine;
-        println!("{} {:<58} {}", if fine { "ok   " } else { "WRONG" }, check.what, if fine { check.found.clone() } else { format!("expected {}, found {}", check.expected, check.found) });
+        println!(
+            "{} {:<58} {}",
+            if fine { "ok   " } else { "WRONG" },
+            check.what,
+            if fine { check.found.clone() } else { format!("expected {}, found {}", check.expected, check.found) }
+        );
     }
     println!("\n{}", if agrees { "All sums agree." } else { "Something disagrees: see the lines marked WRONG." });
     agrees
@@ -93,7 +110,8 @@ fn checks(outcome: &Outcome) -> Vec<Check> {
     equal("every draw's event was received once", outcome.draws, outcome.draw_events);
     equal("wins taken = wins delivered", outcome.claims_taken, outcome.claims_delivered);
     equal("claims taken = wins + airdrops", wins + outcome.airdropped, outcome.claims_taken);
-    let unbalanced = outcome.prizes.iter().filter(|prize| prize.available + prize.reserved + prize.issued != prize.quantity);
+    let unbalanced =
+        outcome.prizes.iter().filter(|prize| prize.available + prize.reserved + prize.issued != prize.quantity);
     equal("prizes whose left + reserved + issued is not their quantity", 0, unbalanced.count() as i64);
     let miscounted = outcome.prizes.iter().filter(|prize| prize.reserved + prize.issued != prize.wins);
     equal("prizes whose stock given out is not their wins", 0, miscounted.count() as i64);
@@ -132,7 +150,15 @@ mod tests {
     use super::*;
 
     fn agreeing() -> Outcome {
-        let prize = PrizeLine { name: "p".into(), odds_per_million: 500_000, quantity: 60, wins: 50, available: 10, reserved: 0, issued: 50 };
+        let prize = PrizeLine {
+            name: "p".into(),
+            odds_per_million: 500_000,
+            quantity: 60,
+            wins: 50,
+            available: 10,
+            reserved: 0,
+            issued: 50,
+        };
         Outcome {
             draws: 100,
             draws_listed: 100,
@@ -167,7 +193,12 @@ mod tests {
         assert_eq!(wrong(|outcome| outcome.rival_saw = 1), 1);
         assert_eq!(wrong(|outcome| outcome.event_gap = Some((3, 5))), 1);
         assert_eq!(wrong(|outcome| outcome.replays_agreed = false), 1);
-        assert_eq!(wrong(|outcome| { outcome.transfer_statuses.remove(1); }), 1);
+        assert_eq!(
+            wrong(|outcome| {
+                outcome.transfer_statuses.remove(1);
+            }),
+            1
+        );
         assert_eq!(wrong(|outcome| outcome.prizes[0].odds_per_million = 100_000), 1);
     }
 }

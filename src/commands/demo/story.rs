@@ -93,7 +93,8 @@ impl Stage<'_> {
                 "description": empty, "author": "Demo", "supply": supply });
             let payload = self.operate(operation, json!({ "input": input })).await?;
             let id = text(&payload["collectible"]["id"])?;
-            let operation = "mutation($id: ID!) { collectibleSubmit(input: {id: $id}) { userErrors { code message } } }";
+            let operation =
+                "mutation($id: ID!) { collectibleSubmit(input: {id: $id}) { userErrors { code message } } }";
             self.operate(operation, json!({ "id": id })).await?;
             self.approve(house, &id).await?;
             let operation = "mutation($id: ID!, $key: String!) {
@@ -108,14 +109,17 @@ impl Stage<'_> {
     async fn watch_issuance(&self, id: &str, name: &str, supply: i64) -> Result<()> {
         let bar = bar(supply as u64, &format!("issuing {name}"));
         let operation = "subscription($id: ID!) { issuanceProgress(id: $id) { state issuedCount } }";
-        let mut progress = Subscription::open(&self.options.url, &self.operator, operation, json!({ "id": id })).await?;
+        let mut progress =
+            Subscription::open(&self.options.url, &self.operator, operation, json!({ "id": id })).await?;
         let mut last = String::new();
         while let Some(data) = progress.next().await? {
             last = text(&data["issuanceProgress"]["state"])?;
             bar.set_position(number(&data["issuanceProgress"]["issuedCount"])? as u64);
         }
         bar.finish();
-        if last != "ISSUED" { bail!("the issuance of {name} ended as {last}") }
+        if last != "ISSUED" {
+            bail!("the issuance of {name} ended as {last}")
+        }
         Ok(())
     }
 
@@ -133,8 +137,13 @@ impl Stage<'_> {
     }
 
     async fn publish_sale(&self, house: &str, catalogue: &[String]) -> Result<(String, String)> {
-        let merchants = self.ask("{ merchants(first: 1, filter: {states: [ACTIVE]}) { nodes { id } } }", json!({})).await?;
-        let merchant = text(&merchants["merchants"]["nodes"][0]["id"]).context("the enterprise has no active merchant")?;
+        let merchants = self.ask("{ merchants(first: 20) { nodes { id state } } }", json!({})).await?;
+        let merchant = merchants["merchants"]["nodes"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|merchant| merchant["state"] == "ACTIVE");
+        let merchant = text(&merchant.context("the enterprise has no active merchant")?["id"])?;
         let activity = self.create("SALE", json!({})).await?;
         let operation = "mutation($input: OfferCreateInput!) { offerCreate(input: $input) { offer { id } userErrors { code message } } }";
         let input = json!({ "activityId": activity, "collectibleId": catalogue[0], "merchantId": merchant,
@@ -148,7 +157,8 @@ impl Stage<'_> {
     async fn publish_airdrop(&self, house: &str, catalogue: &[String]) -> Result<(String, String)> {
         let prize = json!({ "collectibleId": catalogue[1], "level": 0, "name": { "chinese": "空投", "english": "Airdrop" }, "quantity": FOR_AIRDROP });
         let activity = self.publish(house, "AIRDROP", json!({ "prizes": [prize] })).await?;
-        let found = self.ask("query($id: ID!) { activity(id: $id) { prizes { id } } }", json!({ "id": activity })).await?;
+        let found =
+            self.ask("query($id: ID!) { activity(id: $id) { prizes { id } } }", json!({ "id": activity })).await?;
         Ok((activity, text(&found["activity"]["prizes"][0]["id"])?))
     }
 
@@ -208,8 +218,9 @@ impl Stage<'_> {
         let operation = "mutation($phone: String!) { holderSignOn(input: {phone: $phone, nickname: \"demo\"}) {
             token holder { id } userErrors { code message } } }";
         let seed = u64::from_str_radix(&self.run, 16)? % 10_000;
-        let phones: Vec<Value> =
-            (0..self.options.people).map(|number| json!({ "phone": format!("139{seed:04}{:04}", number % 10_000) })).collect();
+        let phones: Vec<Value> = (0..self.options.people)
+            .map(|number| json!({ "phone": format!("139{seed:04}{:04}", number % 10_000) }))
+            .collect();
         if self.options.people > 10_000 {
             bail!("the demonstration's phone numbers reach for 10,000 people");
         }
@@ -334,7 +345,11 @@ impl Stage<'_> {
                 return Ok(());
             }
             if Instant::now() > deadline {
-                bail!("{} of {} claims have arrived after {PATIENCE:?}", outcome.claims_delivered, outcome.claims_taken);
+                bail!(
+                    "{} of {} claims have arrived after {PATIENCE:?}",
+                    outcome.claims_delivered,
+                    outcome.claims_taken
+                );
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -343,7 +358,14 @@ impl Stage<'_> {
     /// A buyer gives an item to somebody else, while a subscriber prints each status.
     async fn give(&self, people: &[Person], outcome: &mut Outcome) -> Result<()> {
         let giver = &people[0];
-        let mine = self.client.send(Some(&giver.token), "{ items(first: 1) { nodes { id serialText collectible { name { text } } } } }", json!({})).await?;
+        let mine = self
+            .client
+            .send(
+                Some(&giver.token),
+                "{ items(first: 1) { nodes { id serialText collectible { name { text } } } } }",
+                json!({}),
+            )
+            .await?;
         let item = &mine["items"]["nodes"][0];
         let to = people.get(1).map_or(&giver.holder, |person| &person.holder);
         let operation = "mutation($input: TransferStartInput!) { transferStart(input: $input) { transfer { id state } userErrors { code message } } }";
@@ -383,7 +405,8 @@ impl Stage<'_> {
         }
         for collectible in catalogue {
             let operation = "query($id: ID!) { items(first: 0, filter: {collectibleId: $id}) { totalCount } }";
-            outcome.items_held += number(&self.ask(operation, json!({ "id": collectible })).await?["items"]["totalCount"])?;
+            outcome.items_held +=
+                number(&self.ask(operation, json!({ "id": collectible })).await?["items"]["totalCount"])?;
         }
         let rival = sign_in(&self.client, "owner@rival.example", "rival-owner-password").await;
         if let Ok(rival) = rival {
@@ -465,7 +488,8 @@ impl EventFeed {
     /// Waits for the last draw's event, then sums up.
     async fn close(mut self, draw: &str, outcome: &mut Outcome) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while self.heard.lock().await.draws.get(draw).copied().unwrap_or(0) < outcome.draws && Instant::now() < deadline {
+        while self.heard.lock().await.draws.get(draw).copied().unwrap_or(0) < outcome.draws && Instant::now() < deadline
+        {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         self.tasks.abort_all();
@@ -491,7 +515,8 @@ impl Heard {
         self.events += 1;
         match event["type"].as_str() {
             Some("draw.recorded") => {
-                *self.draws.entry(event["data"]["activityId"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+                *self.draws.entry(event["data"]["activityId"].as_str().unwrap_or_default().to_owned()).or_default() +=
+                    1;
             }
             Some("transfer.changed") if event["data"]["state"] == "SUCCEEDED" => self.transfers_succeeded += 1,
             _ => {}

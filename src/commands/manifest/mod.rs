@@ -19,13 +19,13 @@ use crate::activities::{self, publish, submit};
 use crate::api::review;
 use crate::app::App;
 use crate::catalog::collectible::{self, CollectibleRequest};
+use crate::catalog::issue;
 use crate::catalog::model::{CollectibleId, CollectibleState, SeriesId};
 use crate::catalog::series::{self, SeriesRequest};
-use crate::catalog::issue;
 use crate::platform::refusal::{Code, Refusal};
 use crate::platform::vault::sha256;
 use crate::sales::merchant::{self, MerchantRequest};
-use crate::sales::model::{Channel, MerchantId, BindingState};
+use crate::sales::model::{BindingState, Channel, MerchantId};
 use crate::sales::offers::{self, OfferRequest};
 use crate::sales::{domain, domain::DomainRequest};
 use crate::tenancy::enterprise::{self, EnterpriseRequest};
@@ -72,7 +72,8 @@ pub async fn apply(app: &App, file: &Path) -> Result<Applied> {
         let tenant = provision(app, enterprise, &mut applied)
             .await
             .with_context(|| format!("{}: enterprise `{slug}`", source.at(&enterprise.slug)))?;
-        let bench = Bench { app, source: &source, scope: TenantScope::of_system(tenant), house: HouseScope::of_command_line() };
+        let bench =
+            Bench { app, source: &source, scope: TenantScope::of_system(tenant), house: HouseScope::of_command_line() };
         bench.apply(enterprise, &mut applied).await?;
     }
     Ok(applied)
@@ -171,8 +172,11 @@ impl Bench<'_> {
     async fn apply(&self, enterprise: &Enterprise, applied: &mut Applied) -> Result<()> {
         for new in &enterprise.merchants {
             let create = || async {
-                let request =
-                    MerchantRequest { name: new.name.clone(), channel: Channel::Sandbox, merchant_number: new.number.clone() };
+                let request = MerchantRequest {
+                    name: new.name.clone(),
+                    channel: Channel::Sandbox,
+                    merchant_number: new.number.clone(),
+                };
                 Ok(merchant::create(&self.app.platform, &self.scope, &request).await.map_err(plain)?.id.uuid())
             };
             let id = self.once(applied, "merchant", &new.key, new, create).await?;
@@ -180,7 +184,8 @@ impl Bench<'_> {
         }
         for new in &enterprise.domains {
             let create = || async {
-                let request = DomainRequest { host: new.host.get_ref().clone(), filing_number: new.filing_number.clone() };
+                let request =
+                    DomainRequest { host: new.host.get_ref().clone(), filing_number: new.filing_number.clone() };
                 Ok(domain::create(&self.app.platform, &self.scope, &request).await.map_err(plain)?.id.uuid())
             };
             self.once(applied, "domain", &new.host, new, create).await?;
@@ -233,7 +238,11 @@ impl Bench<'_> {
                     prizes: self.prizes(&new.prizes, true).await?,
                     ..activity(ActivityKind::Draw, &new.name, &new.rules, window)
                 };
-                Ok(activities::create::create(&self.app.platform, &self.scope, &request).await.map_err(plain)?.id.uuid())
+                Ok(activities::create::create(&self.app.platform, &self.scope, &request)
+                    .await
+                    .map_err(plain)?
+                    .id
+                    .uuid())
             };
             let id = self.once(applied, "activity", &new.key, new, create).await?;
             self.go_live(ActivityId::from_uuid(id), &new.key).await?;
@@ -246,7 +255,11 @@ impl Bench<'_> {
                     prizes: self.prizes(&new.prizes, false).await?,
                     ..activity(ActivityKind::Airdrop, &new.name, &new.rules, window)
                 };
-                Ok(activities::create::create(&self.app.platform, &self.scope, &request).await.map_err(plain)?.id.uuid())
+                Ok(activities::create::create(&self.app.platform, &self.scope, &request)
+                    .await
+                    .map_err(plain)?
+                    .id
+                    .uuid())
             };
             let id = self.once(applied, "activity", &new.key, new, create).await?;
             self.go_live(ActivityId::from_uuid(id), &new.key).await?;
@@ -386,7 +399,8 @@ impl Bench<'_> {
                 key.get_ref()
             ),
             None => {
-                let id = create().await.with_context(|| format!("{}: {kind} `{}`", self.source.at(key), key.get_ref()))?;
+                let id =
+                    create().await.with_context(|| format!("{}: {kind} `{}`", self.source.at(key), key.get_ref()))?;
                 let tx = self.scope.write(&self.app.platform.database).await?;
                 store::insert_manifest_entry_in(&tx, &name, id, digest).await?;
                 tx.commit().await?;
@@ -400,7 +414,9 @@ impl Bench<'_> {
     async fn made(&self, kind: &str, key: &Spanned<String>) -> Result<Uuid> {
         let tx = self.scope.read(&self.app.platform.database).await?;
         let entry = store::manifest_entry(&tx, &format!("{kind}/{}", key.get_ref())).await?;
-        entry.map(|(id, _)| id).with_context(|| format!("{}: `{}` has not been made", self.source.at(key), key.get_ref()))
+        entry
+            .map(|(id, _)| id)
+            .with_context(|| format!("{}: `{}` has not been made", self.source.at(key), key.get_ref()))
     }
 }
 

@@ -210,7 +210,11 @@ impl Source {
         for enterprise in &manifest.enterprises {
             let owners = enterprise.operators.iter().filter(|operator| operator.role == Role::Owner).count();
             if owners == 0 {
-                bail!("{}: `{}` has no operator with the role OWNER", self.at(&enterprise.slug), enterprise.slug.get_ref());
+                bail!(
+                    "{}: `{}` has no operator with the role OWNER",
+                    self.at(&enterprise.slug),
+                    enterprise.slug.get_ref()
+                );
             }
             let collectibles = || enterprise.series.iter().flat_map(|series| &series.collectibles);
             self.no_doubles("series", enterprise.series.iter().map(|series| &series.key))?;
@@ -252,7 +256,12 @@ impl Source {
         let known: Vec<&str> = known.map(|key| key.get_ref().as_str()).collect();
         for name in named {
             if !known.contains(&name.get_ref().as_str()) {
-                bail!("{}: there is no {what} `{}` in this enterprise; there are: {}", self.at(name), name.get_ref(), known.join(", "));
+                bail!(
+                    "{}: there is no {what} `{}` in this enterprise; there are: {}",
+                    self.at(name),
+                    name.get_ref(),
+                    known.join(", ")
+                );
             }
         }
         Ok(())

@@ -56,7 +56,11 @@ pub async fn unsafe_roles(owner_url: &str) -> Result<Vec<Finding>> {
         for (wrong, what, remedy) in [
             (role.superuser, "is a superuser", format!("ALTER ROLE {name} NOSUPERUSER")),
             (role.bypasses, "bypasses row security", format!("ALTER ROLE {name} NOBYPASSRLS")),
-            (role.owns, "owns tables, which row security does not hold for", format!("REASSIGN OWNED BY {name} TO CURRENT_USER")),
+            (
+                role.owns,
+                "owns tables, which row security does not hold for",
+                format!("REASSIGN OWNED BY {name} TO CURRENT_USER"),
+            ),
         ] {
             if wrong {
                 findings.push(Finding { what: format!("the role {name} {what}"), remedy: format!("run {remedy}") });

@@ -27,9 +27,15 @@ pub enum Place {
 
 impl Place {
     /// The service that `database_url` names, or the data folder's own cluster, started if nobody runs it.
-    pub async fn open(database_url: Option<&str>, data_dir: &Path, master_key: &SealingKey, adopt: bool) -> Result<Self> {
+    pub async fn open(
+        database_url: Option<&str>,
+        data_dir: &Path,
+        master_key: &SealingKey,
+        adopt: bool,
+    ) -> Result<Self> {
         if let Some(text) = database_url {
-            let url: Url = text.parse().context("DATABASE_URL is no URL; it looks like postgres://user:password@host/database")?;
+            let url: Url =
+                text.parse().context("DATABASE_URL is no URL; it looks like postgres://user:password@host/database")?;
             if !matches!(url.scheme(), "postgres" | "postgresql") {
                 bail!("DATABASE_URL begins with {}://; it must begin with postgres://", url.scheme());
             }

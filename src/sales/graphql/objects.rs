@@ -3,16 +3,16 @@
 use async_graphql::{Context, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 
-use crate::activities::model::ActivityId;
+use crate::activities::graphql::ActivityObject;
 use crate::api::context::ContextExt;
 use crate::api::transport::raise;
-use crate::catalog::graphql::CollectibleObject;
+use crate::catalog::graphql::{AllotmentObject, CollectibleObject, find_allotment};
 use crate::sales::loaders::{LinesOf, PaymentsOf};
 use crate::sales::model::{
     BindingState, Channel, Currency, Domain, DomainId, Merchant, MerchantId, Money, Offer, OfferId, Order, OrderId,
     OrderLine, OrderState, Payment, PaymentId, PaymentState, ProofFailure,
 };
-use crate::tenancy::model::HolderId;
+use crate::wallets::graphql::{HolderObject, find_holder};
 
 /// An amount of money.
 #[derive(SimpleObject)]
@@ -133,8 +133,8 @@ impl OfferObject {
     }
 
     /// The sale that it belongs to.
-    async fn activity_id(&self) -> ActivityId {
-        self.0.activity_id
+    async fn activity(&self, ctx: &Context<'_>) -> Result<ActivityObject> {
+        ctx.loaders().required(self.0.activity_id).await.map(ActivityObject).map_err(raise)
     }
 
     /// What is sold.
@@ -167,10 +167,9 @@ impl OfferObject {
         self.0.limit_per_holder
     }
 
-    /// How many pieces can still be ordered; nothing before the sale is published and its stock set aside.
-    async fn stock_left(&self, ctx: &Context<'_>) -> Result<Option<i32>> {
-        let Some(id) = self.0.allotment_id else { return Ok(None) };
-        Ok(Some(ctx.loaders().required(id).await.map_err(raise)?.available))
+    /// Where its pieces are; nothing before the sale is published and its stock set aside.
+    async fn stock(&self, ctx: &Context<'_>) -> Result<Option<AllotmentObject>> {
+        find_allotment(ctx, self.0.allotment_id).await
     }
 }
 
@@ -213,13 +212,13 @@ impl OrderObject {
     }
 
     /// The sale that it was placed in.
-    async fn activity_id(&self) -> ActivityId {
-        self.0.activity_id
+    async fn activity(&self, ctx: &Context<'_>) -> Result<ActivityObject> {
+        ctx.loaders().required(self.0.activity_id).await.map(ActivityObject).map_err(raise)
     }
 
-    /// Who buys.
-    async fn holder_id(&self) -> HolderId {
-        self.0.holder_id
+    /// Who buys, unless you may not know.
+    async fn holder(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
+        find_holder(ctx, Some(self.0.holder_id)).await
     }
 
     /// Who is paid.

@@ -149,7 +149,12 @@ impl TestApp {
     pub async fn refused(&self, token: &str, query: &str, variables: Value) -> Vec<String> {
         let data = self.ok(Some(token), query, variables).await;
         let payload = data.as_object().and_then(|fields| fields.values().next()).cloned().expect("one field");
-        payload["userErrors"].as_array().expect("userErrors is selected").iter().map(|error| text(&error["code"])).collect()
+        payload["userErrors"]
+            .as_array()
+            .expect("userErrors is selected")
+            .iter()
+            .map(|error| text(&error["code"]))
+            .collect()
     }
 
     /// One value that SQL gives, asked as the owner of everything.
@@ -214,7 +219,8 @@ pub fn app(database: &str, connections: usize) -> App {
     let database = Database::new(|role| cluster.url(role.name(), database), &pools).expect("the settings are sound");
     // Each app draws on a stretch of its own, or two of them on one database would make the same seeds.
     static STRETCH: AtomicU32 = AtomicU32::new(1);
-    let randomness: Arc<dyn Randomness> = Arc::new(SeededRandomness::new(STRETCH.fetch_add(1, Ordering::Relaxed).into()));
+    let randomness: Arc<dyn Randomness> =
+        Arc::new(SeededRandomness::new(STRETCH.fetch_add(1, Ordering::Relaxed).into()));
     let platform = Platform {
         database,
         clock: Arc::new(SystemClock),
