@@ -2,7 +2,7 @@
 
 SHELL := /bin/sh
 CARGO ?= cargo
-# Arguments for the server: make run ARGS='--port 9000'
+# More arguments: make run ARGS='--listen 127.0.0.1:9000'
 ARGS ?=
 
 clients := tests/clients
@@ -15,11 +15,11 @@ clients := tests/clients
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: packages ## Run the server, with its own PostgreSQL; pass arguments in ARGS='…'
-	$(CARGO) run -- serve $(ARGS)
+run: packages ## Run a development server with the demonstration enterprise; more arguments in ARGS='…'
+	$(CARGO) run -- serve --development --tenants tenants/demo.toml $(ARGS)
 
-demo: packages ## Run the server with a demonstration enterprise in it
-	$(CARGO) run -- serve --demo $(ARGS)
+demo: ## Play a whole campaign against the server that `make run` has started, and check the sums
+	$(CARGO) run --quiet -- demo $(ARGS)
 
 test: packages-test clients lint ## Check everything: formatting, clippy, tests (what CI runs)
 	$(CARGO) test

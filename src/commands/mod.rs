@@ -138,5 +138,6 @@ impl House {
 pub fn sales_services(platform: &Platform, development: bool) -> SalesServices {
     let reach = if development { Reach::Anywhere } else { Reach::Public };
     let services = SalesServices::new(Arc::new(WellKnownFile::new(reach)));
-    services.with_sandbox(Sandbox::new(&platform.master_key))
+    // Play money buys real pieces, so it must not be legal tender outside development.
+    if development { services.with_sandbox(Sandbox::new(&platform.master_key)) } else { services }
 }

@@ -97,15 +97,15 @@ pub struct Flags {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secrets: Option<String>,
     /// Explorer, introspection for everybody, embedded database [environment: MINTHOUSE_DEVELOPMENT]
-    #[arg(long, global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub development: Option<bool>,
     /// Allow the embedded database outside development [environment: MINTHOUSE_EMBEDDED_IN_PRODUCTION]
-    #[arg(long, global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub embedded_in_production: Option<bool>,
     /// Whether to do background work too [environment: MINTHOUSE_WORKER; default: true]
-    #[arg(long, global = true, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<bool>,
     /// Database connections for each role [environment: MINTHOUSE_CONNECTIONS; default: 16]
@@ -141,13 +141,14 @@ pub struct Flags {
 impl Config {
     pub fn load(flags: &Flags) -> Result<Self> {
         let named = flags.config.clone().or_else(|| std::env::var_os("MINTHOUSE_CONFIG").map(PathBuf::from));
-        let file = match &named {
-            Some(file) if !file.exists() => anyhow::bail!("there is no configuration file {}", file.display()),
-            Some(file) => file.as_path(),
-            None => Path::new(DEFAULT_FILE),
-        };
-        Figment::from(Serialized::defaults(Config::default()))
-            .merge(Toml::file_exact(file))
+        let file = named.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+        let mut figment = Figment::from(Serialized::defaults(Config::default()));
+        if file.exists() {
+            figment = figment.merge(Toml::file_exact(&file));
+        } else if file != Path::new(DEFAULT_FILE) {
+            anyhow::bail!("there is no configuration file {}", file.display());
+        }
+        figment
             .merge(Env::prefixed("MINTHOUSE_").ignore(&["config", "vectors"]))
             .merge(Env::raw().only(&["DATABASE_URL"]))
             .merge(Serialized::defaults(flags))

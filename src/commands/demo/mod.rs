@@ -18,9 +18,9 @@ pub struct Options {
     /// How many people draw
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..=100_000), value_name = "COUNT")]
     pub people: u32,
-    /// Over how many connections
-    #[arg(long = "connections-used", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2_000), value_name = "COUNT")]
-    pub connections: u32,
+    /// Over how many connections at once
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=2_000), value_name = "COUNT")]
+    pub clients: u32,
     /// The enterprise's owner, as tenants/demo.toml names them
     #[arg(long, default_value = "owner@demo.example", value_name = "NAME")]
     pub operator: String,

@@ -432,7 +432,7 @@ impl Stage<'_> {
         Fut: Future<Output = Result<Value>>,
     {
         let bar = bar(turns.len() as u64, what);
-        let connections = (self.options.connections as usize).min(turns.len()).max(1);
+        let connections = (self.options.clients as usize).min(turns.len()).max(1);
         let next = AtomicU64::new(0);
         let answers = Mutex::new(vec![None; turns.len()]);
         let one_after_another = || async {
