@@ -174,11 +174,14 @@ mod tests {
         };
         let both = offers(&[ours.clone(), theirs.clone()]);
         assert_eq!(code(basket(&[&ours, &theirs], 1).quote(&both)).0, SaleErrorCode::MixedMerchants);
-        let found = code(basket(&[&ours, &theirs], 1).quote(&offers(&[ours.clone()])));
+        let found = code(basket(&[&ours, &theirs], 1).quote(&offers(std::slice::from_ref(&ours))));
         assert_eq!(found, (SaleErrorCode::OfferNotFound, Some("lines.1.offerId".into())));
         let dear = offer(MAXIMUM_TOTAL / 2, merchant);
-        assert!(basket(&[&dear], 2).quote(&offers(&[dear.clone()])).is_ok());
-        assert_eq!(code(basket(&[&dear], 3).quote(&offers(&[dear.clone()]))).0, SaleErrorCode::InvalidInput);
+        assert!(basket(&[&dear], 2).quote(&offers(std::slice::from_ref(&dear))).is_ok());
+        assert_eq!(
+            code(basket(&[&dear], 3).quote(&offers(std::slice::from_ref(&dear)))).0,
+            SaleErrorCode::InvalidInput
+        );
     }
 
     #[test]

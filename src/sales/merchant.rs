@@ -8,7 +8,7 @@ use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::sales::SalesServices;
-use crate::sales::model::{BindingState, Channel, Merchant, MerchantId, SaleErrorCode};
+use crate::sales::model::{BindingState, Merchant, MerchantId, PaymentChannel, SaleErrorCode};
 use crate::sales::store::bindings::{self, NewMerchant};
 use crate::tenancy::audit;
 use crate::tenancy::permission::Permission;
@@ -17,7 +17,7 @@ use crate::tenancy::scope::{TenantScope, TenantTx};
 #[derive(Clone, Debug)]
 pub struct MerchantRequest {
     pub name: String,
-    pub channel: Channel,
+    pub channel: PaymentChannel,
     pub merchant_number: String,
 }
 

@@ -8,7 +8,7 @@
 //! Payment, cancellation and expiry compete on the order's row lock, and each looks at the state again under it. Locks
 //! are always taken in this order: orders, tallies, allotments; and within each by ID.
 //!
-//! Money arrives through a [`payment::PaymentProvider`]. To add a channel: add its word to [`model::Channel`] and to the
+//! Money arrives through a [`payment::PaymentProvider`]. To add a channel: add its word to [`model::PaymentChannel`] and to the
 //! two CHECKs of migration 0005, write the provider in a file of its own beside `sandbox.rs`, and hand it to
 //! [`SalesServices::with_provider`] in the wiring. Nothing else changes: a provider verifies a merchant number, starts a
 //! payment, and turns what the channel sends into a [`payment::Notification`]; what a notification means for an order is
@@ -36,7 +36,7 @@ pub mod store;
 
 use std::sync::Arc;
 
-use model::Channel;
+use model::PaymentChannel;
 use payment::PaymentProvider;
 use proof::DomainProof;
 use sandbox::Sandbox;
@@ -67,7 +67,7 @@ impl SalesServices {
         self.with_provider(sandbox)
     }
 
-    pub fn provider(&self, channel: Channel) -> Result<&dyn PaymentProvider, Fault> {
+    pub fn provider(&self, channel: PaymentChannel) -> Result<&dyn PaymentProvider, Fault> {
         self.providers
             .iter()
             .find(|provider| provider.channel() == channel)

@@ -19,7 +19,7 @@ typed_id!(PaymentId, "payment");
 
 words! {
     /// How money comes in.
-    pub enum Channel {
+    pub enum PaymentChannel {
         /// Play money.
         Sandbox = "SANDBOX",
     }
@@ -155,7 +155,7 @@ words! {
 pub struct Merchant {
     pub id: MerchantId,
     pub name: String,
-    pub channel: Channel,
+    pub channel: PaymentChannel,
     pub merchant_number: String,
     pub state: BindingState,
     pub version: i32,
@@ -245,7 +245,7 @@ pub struct Payment {
     pub id: PaymentId,
     pub order_id: OrderId,
     pub merchant_id: MerchantId,
-    pub channel: Channel,
+    pub channel: PaymentChannel,
     pub channel_transaction_id: String,
     pub amount_minor: i64,
     pub currency: Currency,

@@ -11,8 +11,8 @@ use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::sales::SalesServices;
 use crate::sales::model::{
-    Channel, Merchant, MerchantId, OfferId, OnPayment, Order, OrderId, OrderState, Payment, PaymentId, PaymentState,
-    SaleErrorCode,
+    Merchant, MerchantId, OfferId, OnPayment, Order, OrderId, OrderState, Payment, PaymentChannel, PaymentId,
+    PaymentState, SaleErrorCode,
 };
 use crate::sales::order::{self, announce_in, check_step, lock_in};
 use crate::sales::payment::{Notification, Parameter, SignedNotification};
@@ -31,7 +31,7 @@ const SANDBOX_PAY: &str = "sandboxPay";
 /// What the holder's device needs to pay.
 pub struct Started {
     pub order: Order,
-    pub channel: Channel,
+    pub channel: PaymentChannel,
     pub parameters: Vec<Parameter>,
 }
 
@@ -107,7 +107,7 @@ pub async fn sandbox_pay(
     drop(tx);
     let sandbox = services
         .sandbox()
-        .filter(|_| merchant.channel == Channel::Sandbox)
+        .filter(|_| merchant.channel == PaymentChannel::Sandbox)
         .ok_or_else(|| Refusal::at("orderId", SaleErrorCode::SandboxOnly))?;
     let notification = read(services, &merchant, &sandbox.pay(&merchant, &order)?)?;
 

@@ -7,12 +7,12 @@ use async_trait::async_trait;
 use http::HeaderMap;
 
 use crate::platform::fault::Fault;
-use crate::sales::model::{Channel, Merchant, Money, Order};
+use crate::sales::model::{Merchant, Money, Order, PaymentChannel};
 
 /// One channel through which money comes in. How to add another: see [`crate::sales`].
 #[async_trait]
 pub trait PaymentProvider: Send + Sync + 'static {
-    fn channel(&self) -> Channel;
+    fn channel(&self) -> PaymentChannel;
 
     /// Asks the channel, by a signed call, whether this merchant number is the enterprise's.
     async fn verify(&self, merchant: &Merchant) -> Result<bool, Fault>;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::fault::Fault;
 use crate::platform::vault::{SealingKey, hex};
-use crate::sales::model::{Channel, Merchant, Money, Order};
+use crate::sales::model::{Merchant, Money, Order, PaymentChannel};
 use crate::sales::payment::{NotAuthentic, Notification, Parameter, PaymentProvider, SignedNotification};
 
 /// HMAC-SHA256 of the body under the merchant's key, in hexadecimal.
@@ -59,8 +59,8 @@ impl Sandbox {
 
 #[async_trait]
 impl PaymentProvider for Sandbox {
-    fn channel(&self) -> Channel {
-        Channel::Sandbox
+    fn channel(&self) -> PaymentChannel {
+        PaymentChannel::Sandbox
     }
 
     async fn verify(&self, merchant: &Merchant) -> Result<bool, Fault> {
@@ -99,7 +99,7 @@ mod tests {
         Merchant {
             id: MerchantId::generate(),
             name: "Shop".into(),
-            channel: Channel::Sandbox,
+            channel: PaymentChannel::Sandbox,
             merchant_number: number.into(),
             state: BindingState::Active,
             version: 1,

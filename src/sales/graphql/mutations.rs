@@ -13,7 +13,7 @@ use crate::catalog::model::CollectibleId;
 use crate::sales::basket::Line;
 use crate::sales::domain::{self, DomainRequest};
 use crate::sales::merchant::{self, MerchantRequest};
-use crate::sales::model::{Channel, Domain, DomainId, Merchant, MerchantId, OfferId, OrderId, SaleUserError};
+use crate::sales::model::{Domain, DomainId, Merchant, MerchantId, OfferId, OrderId, PaymentChannel, SaleUserError};
 use crate::sales::offers::{self, OfferRequest};
 use crate::sales::place::{self, PlaceRequest};
 use crate::sales::{SalesServices, cancel, pay, payment};
@@ -25,8 +25,8 @@ pub struct MerchantCreateInput {
     /// What to call it, 1 to 60 characters.
     pub name: String,
     /// The channel that the money comes through.
-    #[graphql(default_with = "Channel::Sandbox")]
-    pub channel: Channel,
+    #[graphql(default_with = "PaymentChannel::Sandbox")]
+    pub channel: PaymentChannel,
     /// What the channel knows it by: 1 to 32 letters, digits, hyphens or underscores.
     pub merchant_number: String,
 }
@@ -171,7 +171,7 @@ pub struct OrderPaymentStartPayload {
     /// The order.
     pub order: Option<OrderObject>,
     /// The channel to pay through.
-    pub channel: Option<Channel>,
+    pub channel: Option<PaymentChannel>,
     /// What the channel's payment page needs on the holder's device.
     pub parameters: Vec<PaymentParameter>,
     /// Why nothing was done, if nothing was.
@@ -197,7 +197,11 @@ pub struct SalesMutation;
 #[Object]
 impl SalesMutation {
     /// Binds a merchant number; verify it with `merchantVerify`. Needs `SALE_MANAGE`.
-    async fn merchant_create(&self, ctx: &Context<'_>, input: MerchantCreateInput) -> Result<MerchantPayload> {
+    async fn merchant_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: MerchantCreateInput,
+    ) -> Result<MerchantPayload> {
         let scope = ctx.request().operator().map_err(raise)?;
         let request =
             MerchantRequest { name: input.name, channel: input.channel, merchant_number: input.merchant_number };
@@ -208,7 +212,11 @@ impl SalesMutation {
     }
 
     /// Asks the payment channel whether a merchant number is the enterprise's. Needs `SALE_MANAGE`.
-    async fn merchant_verify(&self, ctx: &Context<'_>, input: MerchantVerifyInput) -> Result<MerchantPayload> {
+    async fn merchant_verify(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: MerchantVerifyInput,
+    ) -> Result<MerchantPayload> {
         let scope = ctx.request().operator().map_err(raise)?;
         let outcome = payload::run(ctx, SaleUserError::from_problem, || {
             merchant::verify(ctx.platform(), services(ctx), scope, input.id)
@@ -218,7 +226,11 @@ impl SalesMutation {
     }
 
     /// Binds a host for the enterprise's pages; serve its `verificationToken`, then `domainVerify`. Needs `SALE_MANAGE`.
-    async fn domain_create(&self, ctx: &Context<'_>, input: DomainCreateInput) -> Result<DomainPayload> {
+    async fn domain_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: DomainCreateInput,
+    ) -> Result<DomainPayload> {
         let scope = ctx.request().operator().map_err(raise)?;
         let request = DomainRequest { host: input.host, filing_number: input.filing_number };
         let outcome =
@@ -227,7 +239,11 @@ impl SalesMutation {
     }
 
     /// Looks for the verification token on the host. Needs `SALE_MANAGE`.
-    async fn domain_verify(&self, ctx: &Context<'_>, input: DomainVerifyInput) -> Result<DomainPayload> {
+    async fn domain_verify(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: DomainVerifyInput,
+    ) -> Result<DomainPayload> {
         let scope = ctx.request().operator().map_err(raise)?;
         let outcome = payload::run(ctx, SaleUserError::from_problem, || {
             domain::verify(ctx.platform(), services(ctx), scope, input.id)
@@ -237,7 +253,11 @@ impl SalesMutation {
     }
 
     /// Adds an offer to a sale that is still a draft. Needs `SALE_MANAGE`.
-    async fn offer_create(&self, ctx: &Context<'_>, input: OfferCreateInput) -> Result<OfferPayload> {
+    async fn offer_create(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: OfferCreateInput,
+    ) -> Result<OfferPayload> {
         let scope = ctx.request().operator().map_err(raise)?;
         let request = OfferRequest {
             activity: input.activity_id,
@@ -253,7 +273,11 @@ impl SalesMutation {
     }
 
     /// Orders pieces of a sale for the holder who asks; they are held for fifteen minutes.
-    async fn order_place(&self, ctx: &Context<'_>, input: OrderPlaceInput) -> Result<OrderPayload> {
+    async fn order_place(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: OrderPlaceInput,
+    ) -> Result<OrderPayload> {
         let scope = ctx.request().holder().map_err(raise)?;
         let key = input.idempotency_key.parse().map_err(raise)?;
         let lines = input.lines.iter().map(|line| Line { offer: line.offer_id, quantity: line.quantity }).collect();
@@ -270,7 +294,7 @@ impl SalesMutation {
     async fn order_payment_start(
         &self,
         ctx: &Context<'_>,
-        input: OrderPaymentStartInput,
+        #[graphql(desc = "What to do.")] input: OrderPaymentStartInput,
     ) -> Result<OrderPaymentStartPayload> {
         let scope = ctx.request().holder().map_err(raise)?;
         let outcome = payload::run(ctx, SaleUserError::from_problem, || {
@@ -293,7 +317,11 @@ impl SalesMutation {
 
     /// Pays the holder's own order with play money, as the sandbox channel would tell of it. A payment for an order that
     /// was closed meanwhile is honoured if there is enough left, and otherwise due back.
-    async fn sandbox_pay(&self, ctx: &Context<'_>, input: SandboxPayInput) -> Result<SandboxPayPayload> {
+    async fn sandbox_pay(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: SandboxPayInput,
+    ) -> Result<SandboxPayPayload> {
         let scope = ctx.request().holder().map_err(raise)?;
         let key = input.idempotency_key.parse().map_err(raise)?;
         let outcome = payload::run(ctx, SaleUserError::from_problem, || {
@@ -311,7 +339,11 @@ impl SalesMutation {
     }
 
     /// Calls off an order that was not paid: a holder their own, an operator any with `SALE_MANAGE`.
-    async fn order_cancel(&self, ctx: &Context<'_>, input: OrderCancelInput) -> Result<OrderPayload> {
+    async fn order_cancel(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "What to do.")] input: OrderCancelInput,
+    ) -> Result<OrderPayload> {
         let (request, id) = (ctx.request(), input.order_id);
         let key = input.idempotency_key.parse().map_err(raise)?;
         let outcome = payload::run(ctx, SaleUserError::from_problem, || async {

@@ -9,8 +9,8 @@ use crate::api::transport::raise;
 use crate::catalog::graphql::{AllotmentObject, CollectibleObject, find_allotment};
 use crate::sales::loaders::{LinesOf, PaymentsOf};
 use crate::sales::model::{
-    BindingState, Channel, Currency, Domain, DomainId, Merchant, MerchantId, Money, Offer, OfferId, Order, OrderId,
-    OrderLine, OrderState, Payment, PaymentId, PaymentState, ProofFailure,
+    BindingState, Currency, Domain, DomainId, Merchant, MerchantId, Money, Offer, OfferId, Order, OrderId, OrderLine,
+    OrderState, Payment, PaymentChannel, PaymentId, PaymentState, ProofFailure,
 };
 use crate::wallets::graphql::{HolderObject, find_holder};
 
@@ -50,7 +50,7 @@ impl MerchantObject {
     }
 
     /// The channel that the money comes through.
-    async fn channel(&self) -> Channel {
+    async fn channel(&self) -> PaymentChannel {
         self.0.channel
     }
 
@@ -302,7 +302,7 @@ impl PaymentObject {
     }
 
     /// The channel that it came through.
-    async fn channel(&self) -> Channel {
+    async fn channel(&self) -> PaymentChannel {
         self.0.channel
     }
 

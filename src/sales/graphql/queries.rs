@@ -48,7 +48,11 @@ pub struct SalesQuery;
 #[Object]
 impl SalesQuery {
     /// One merchant by ID. Needs `SALE_READ`.
-    async fn merchant(&self, ctx: &Context<'_>, id: MerchantId) -> Result<Option<MerchantObject>> {
+    async fn merchant(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its ID.")] id: MerchantId,
+    ) -> Result<Option<MerchantObject>> {
         console(ctx)?;
         Ok(ctx.loaders().one(id).await.map_err(raise)?.map(MerchantObject))
     }
@@ -57,11 +61,12 @@ impl SalesQuery {
     async fn merchants(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default_with = "CreatedOrder::CreatedAtDesc")] order_by: CreatedOrder,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "In which order they come.", default_with = "CreatedOrder::CreatedAtDesc")]
+        order_by: CreatedOrder,
+        #[graphql(desc = "How many, from the beginning of the order.")] first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many, from the end of the order.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> Result<List<MerchantObject>> {
         console(ctx)?;
         let page = Page::new(MERCHANT_PAGES, order_by, &arguments(first, after, last, before)).map_err(raise)?;
@@ -72,7 +77,11 @@ impl SalesQuery {
     }
 
     /// One domain by ID. Needs `SALE_READ`.
-    async fn domain(&self, ctx: &Context<'_>, id: DomainId) -> Result<Option<DomainObject>> {
+    async fn domain(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its ID.")] id: DomainId,
+    ) -> Result<Option<DomainObject>> {
         console(ctx)?;
         Ok(ctx.loaders().one(id).await.map_err(raise)?.map(DomainObject))
     }
@@ -81,11 +90,12 @@ impl SalesQuery {
     async fn domains(
         &self,
         ctx: &Context<'_>,
-        #[graphql(default_with = "CreatedOrder::CreatedAtDesc")] order_by: CreatedOrder,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "In which order they come.", default_with = "CreatedOrder::CreatedAtDesc")]
+        order_by: CreatedOrder,
+        #[graphql(desc = "How many, from the beginning of the order.")] first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many, from the end of the order.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> Result<List<DomainObject>> {
         console(ctx)?;
         let page = Page::new(DOMAIN_PAGES, order_by, &arguments(first, after, last, before)).map_err(raise)?;
@@ -100,12 +110,13 @@ impl SalesQuery {
     async fn offers(
         &self,
         ctx: &Context<'_>,
-        filter: Option<OfferFilterInput>,
-        #[graphql(default_with = "CreatedOrder::CreatedAtAsc")] order_by: CreatedOrder,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Which to list; all, if left out.")] filter: Option<OfferFilterInput>,
+        #[graphql(desc = "In which order they come.", default_with = "CreatedOrder::CreatedAtAsc")]
+        order_by: CreatedOrder,
+        #[graphql(desc = "How many, from the beginning of the order.")] first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many, from the end of the order.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> Result<List<OfferObject>> {
         ctx.request().reading(Permission::SaleRead).map_err(raise)?;
         let page = Page::new(OFFER_PAGES, order_by, &arguments(first, after, last, before)).map_err(raise)?;
@@ -117,7 +128,7 @@ impl SalesQuery {
     }
 
     /// One order by ID. An operator needs `SALE_READ`; a holder sees their own.
-    async fn order(&self, ctx: &Context<'_>, id: OrderId) -> Result<Option<OrderObject>> {
+    async fn order(&self, ctx: &Context<'_>, #[graphql(desc = "Its ID.")] id: OrderId) -> Result<Option<OrderObject>> {
         ctx.request().reading(Permission::SaleRead).map_err(raise)?;
         Ok(ctx.loaders().one(id).await.map_err(raise)?.map(OrderObject))
     }
@@ -127,12 +138,13 @@ impl SalesQuery {
     async fn orders(
         &self,
         ctx: &Context<'_>,
-        filter: Option<OrderFilterInput>,
-        #[graphql(default_with = "CreatedOrder::CreatedAtDesc")] order_by: CreatedOrder,
-        first: Option<i32>,
-        after: Option<String>,
-        last: Option<i32>,
-        before: Option<String>,
+        #[graphql(desc = "Which to list; all, if left out.")] filter: Option<OrderFilterInput>,
+        #[graphql(desc = "In which order they come.", default_with = "CreatedOrder::CreatedAtDesc")]
+        order_by: CreatedOrder,
+        #[graphql(desc = "How many, from the beginning of the order.")] first: Option<i32>,
+        #[graphql(desc = "Only what comes after this cursor.")] after: Option<String>,
+        #[graphql(desc = "How many, from the end of the order.")] last: Option<i32>,
+        #[graphql(desc = "Only what comes before this cursor.")] before: Option<String>,
     ) -> Result<List<OrderObject>> {
         ctx.request().reading(Permission::SaleRead).map_err(raise)?;
         let page = Page::new(ORDER_PAGES, order_by, &arguments(first, after, last, before)).map_err(raise)?;

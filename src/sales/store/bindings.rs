@@ -8,14 +8,14 @@ use diesel::{ExpressionMethods, IntoSql, QueryDsl, SelectableHelper, insert_into
 use crate::paged;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
-use crate::sales::model::{BindingState, Channel, Domain, DomainId, Merchant, MerchantId, ProofFailure};
+use crate::sales::model::{BindingState, Domain, DomainId, Merchant, MerchantId, PaymentChannel, ProofFailure};
 use crate::schema::{domains, merchants};
 use crate::tenancy::scope::TenantTx;
 
 pub struct NewMerchant<'a> {
     pub id: MerchantId,
     pub name: &'a str,
-    pub channel: Channel,
+    pub channel: PaymentChannel,
     pub merchant_number: &'a str,
 }
 

@@ -3,13 +3,13 @@
 use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into};
 
 use crate::platform::fault::Fault;
-use crate::sales::model::{Channel, Money, Order, OrderId, Payment, PaymentId, PaymentState};
+use crate::sales::model::{Money, Order, OrderId, Payment, PaymentChannel, PaymentId, PaymentState};
 use crate::schema::payments;
 use crate::tenancy::scope::TenantTx;
 
 pub struct NewPayment<'a> {
     pub order: &'a Order,
-    pub channel: Channel,
+    pub channel: PaymentChannel,
     pub channel_transaction_id: &'a str,
     pub amount: Money,
     pub state: PaymentState,
@@ -32,7 +32,11 @@ pub async fn insert_payment_in(tx: &TenantTx, new: &NewPayment<'_>) -> Result<Pa
 }
 
 /// What the channel has told of before, by its own name for it.
-pub async fn payment_by_transaction(tx: &TenantTx, channel: Channel, id: &str) -> Result<Option<Payment>, Fault> {
+pub async fn payment_by_transaction(
+    tx: &TenantTx,
+    channel: PaymentChannel,
+    id: &str,
+) -> Result<Option<Payment>, Fault> {
     tx.optional(
         payments::table
             .filter(payments::tenant_id.eq(tx.tenant()))
