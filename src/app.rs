@@ -99,11 +99,15 @@ impl App {
     /// Does background work in this very task until none is left. For commands that need its results and for tests.
     pub async fn settle(&self) -> Result<(), Fault> {
         loop {
-            let mut busy = false;
+            let mut served = 0;
             for job in &self.jobs {
-                busy |= worker::turn(&**job).await?;
+                let mut round = worker::round(&**job).await?;
+                served += round.served;
+                if let Some((_, fault)) = round.failures.pop() {
+                    return Err(fault);
+                }
             }
-            if !busy {
+            if served == 0 {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(1)).await;

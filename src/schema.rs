@@ -1,4 +1,4 @@
-//! The tables as diesel sees them. Printed from the database by `make schema`; do not edit.
+//! The tables as diesel sees them. Printed from the database (migrations/README.md); do not edit.
 
 diesel::table! {
     activities (tenant_id, id) {

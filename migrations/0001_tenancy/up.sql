@@ -23,7 +23,6 @@ CREATE TABLE directory_entries (
     subject_id uuid NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT directory_entries_pkey PRIMARY KEY (kind, key),
-    CONSTRAINT directory_entries_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES enterprises (tenant_id),
     CONSTRAINT directory_entries_kind_check CHECK (kind IN ('SLUG', 'SIGN_IN', 'HOST'))
 );
 CREATE INDEX directory_entries_tenant_index ON directory_entries (tenant_id, kind);

@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, Integer, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, JoinOnDsl, QueryDsl, SelectableHelper, insert_into, sql_query,
-    update,
+    BoolExpressionMethods, ExpressionMethods, IntoSql, JoinOnDsl, QueryDsl, SelectableHelper, insert_into, update,
 };
 
 use crate::activities::model::{
@@ -18,6 +17,7 @@ use crate::activities::model::{
 };
 use crate::catalog::model::AllotmentId;
 use crate::paged;
+use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
 use crate::schema::{activities, airdrops, participants, prize_plans, prizes};
@@ -68,9 +68,10 @@ pub async fn insert_plan_in(
     );
     tx.execute_exactly(1, insert_into(prize_plans::table).values(row)).await?;
     let column = |pick: fn(&Prize) -> i32| planned.iter().map(pick).collect::<Vec<i32>>();
-    let statement = sql_query(
+    let statement = statement(
         "INSERT INTO prizes (tenant_id, plan_id, id, collectible_id, position, level, name_chinese, name_english, odds_per_million, quantity)
-         SELECT $1, $2, prize.* FROM unnest($3, $4, $5, $6, $7, $8, $9, $10) AS prize",
+         SELECT $1, $2, prize.* FROM unnest($3, $4, $5, $6, $7, $8, $9, $10) AS prize
+         ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<SqlUuid, _>(plan)
@@ -216,7 +217,7 @@ pub async fn prizes_of_activities(tx: &TenantTx, ids: &[ActivityId]) -> Result<H
 
 /// Ties each prize to the stock that was set aside for it.
 pub async fn set_allotments_in(tx: &TenantTx, allotted: &[(PrizeId, AllotmentId)]) -> Result<(), Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "UPDATE prizes AS prize SET allotment_id = change.allotment_id
            FROM unnest($2, $3) AS change (id, allotment_id)
           WHERE prize.tenant_id = $1 AND prize.id = change.id AND prize.allotment_id IS NULL",

@@ -22,7 +22,7 @@ use crate::tenancy::idempotency::{self, IdempotencyKey, Turn};
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
-use crate::tenancy::worker::{Job, Progress};
+use crate::tenancy::worker::Job;
 use crate::wallets::item;
 
 const OPERATION: &str = "collectibleIssue";
@@ -85,7 +85,7 @@ impl Job for IssuanceJob {
         store::tenants_issuing(&HouseTx::read(&self.platform.database).await?).await
     }
 
-    async fn work(&self, tenant: EnterpriseId) -> Result<Progress, Fault> {
+    async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault> {
         let scope = TenantScope::of_system(tenant);
         let tx = scope.read(&self.platform.database).await?;
         let due = store::due_issuances(&tx, 20).await?;
@@ -96,7 +96,7 @@ impl Job for IssuanceJob {
                 _ => self.follow(&scope, collectible).await?,
             }
         }
-        Ok(if due.is_empty() { Progress::Idle } else { Progress::More })
+        Ok(())
     }
 }
 

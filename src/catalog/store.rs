@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use diesel::sql_types::{Array, Integer, Text, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, IntoSql, QueryDsl, QueryableByName, SelectableHelper, insert_into, sql_query, update};
+use diesel::{ExpressionMethods, IntoSql, QueryDsl, QueryableByName, SelectableHelper, insert_into, update};
 use uuid::Uuid;
 
 use crate::catalog::model::{
@@ -11,6 +11,7 @@ use crate::catalog::model::{
     StockMove, StockReason,
 };
 use crate::paged;
+use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::id;
 use crate::platform::page::Page;
@@ -154,7 +155,7 @@ pub async fn collectibles_of_series(
         #[diesel(sql_type = SqlUuid)]
         id: CollectibleId,
     }
-    let statement = sql_query(
+    let statement = statement(
         "SELECT first.id
            FROM unnest($2) AS wanted (series_id)
           CROSS JOIN LATERAL (SELECT id FROM collectibles
@@ -248,7 +249,7 @@ pub async fn take_unallotted_in(tx: &TenantTx, id: CollectibleId, quantity: i32)
         #[diesel(sql_type = Integer)]
         first_serial: i32,
     }
-    let statement = sql_query(
+    let statement = statement(
         "UPDATE collectible_stocks AS stock
             SET unallotted = stock.unallotted - $3, allotted = stock.allotted + $3, next_serial = stock.next_serial + $3
            FROM collectibles
@@ -311,7 +312,7 @@ pub async fn apply_stock_moves_in(
         first_serial: i32,
     }
     let column = |pick: fn(&StockMove) -> i32| moves.clone().map(pick).collect::<Vec<i32>>();
-    let statement = sql_query(
+    let statement = statement(
         "UPDATE allotments AS allotment
             SET available = allotment.available + change.available, reserved = allotment.reserved + change.reserved,
                 issued = allotment.issued + change.issued, void = allotment.void + change.void,
@@ -334,9 +335,10 @@ pub async fn apply_stock_moves_in(
 
 pub async fn insert_stock_entries_in(tx: &TenantTx, moves: &[StockMove]) -> Result<(), Fault> {
     let column = |pick: fn(&StockMove) -> i32| moves.iter().map(pick).collect::<Vec<i32>>();
-    let statement = sql_query(
+    let statement = statement(
         "INSERT INTO stock_entries (tenant_id, id, allotment_id, reason, subject_id, available_delta, reserved_delta, issued_delta, void_delta)
-         SELECT $1, entry.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) AS entry",
+         SELECT $1, entry.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) AS entry
+         ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<Array<SqlUuid>, _>(moves.iter().map(|_| id::generate()).collect::<Vec<_>>())

@@ -14,6 +14,18 @@ use crate::tenancy::store;
 /// How far the database's clock may lie from ours.
 const CLOCK_TOLERANCE_SECONDS: i64 = 5;
 
+/// Allotments whose balances are not the sums of their entries: `tenant/allotment`.
+const STOCK_DIFFERENCES: &str = "
+    SELECT allotment.tenant_id || '/' || allotment.id AS name
+      FROM allotments AS allotment
+      LEFT JOIN LATERAL (
+            SELECT coalesce(sum(available_delta), 0) AS available, coalesce(sum(reserved_delta), 0) AS reserved,
+                   coalesce(sum(issued_delta), 0) AS issued, coalesce(sum(void_delta), 0) AS void
+              FROM stock_entries AS entry
+             WHERE entry.tenant_id = allotment.tenant_id AND entry.allotment_id = allotment.id) AS sums ON true
+     WHERE (allotment.available, allotment.reserved, allotment.issued, allotment.void)
+           IS DISTINCT FROM (sums.available, sums.reserved, sums.issued, sums.void)";
+
 /// A server must not start with roles that row security does not hold.
 pub async fn refuse_unsafe_roles(owner_url: &str) -> Result<()> {
     let findings = inspect::unsafe_roles(owner_url).await?;
@@ -77,7 +89,7 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
     };
     report.say("clock", trouble, "agrees with the database's");
 
-    let differences = inspect::stock_differences(&owner).await?;
+    let differences = inspect::names(&owner, STOCK_DIFFERENCES).await?;
     let trouble = differences
         .into_iter()
         .map(|name| {

@@ -33,9 +33,12 @@ pub fn tenant(
         loop {
             more.mark_unchanged();
             let tx = scope.read(&platform.database).await?;
+            // Asked first: what is published up to here, and of other types, need not be looked at again.
+            let last = store::last_sequence(&tx).await?;
             let events = store::after(&tx, types.as_deref(), after, LOOK).await?;
             drop(tx);
             if events.is_empty() {
+                after = after.max(last);
                 wait(&mut more).await;
             }
             for event in events {

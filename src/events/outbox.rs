@@ -5,6 +5,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::events::model::{EventId, EventType};
+use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::tenancy::scope::TenantTx;
 
@@ -36,10 +37,11 @@ pub async fn emit_all_in(tx: &TenantTx, events: &[NewEvent]) -> Result<(), Fault
         return Ok(());
     }
     let ids: Vec<EventId> = events.iter().map(|_| EventId::generate()).collect();
-    let statement = diesel::sql_query(
+    let statement = statement(
         "INSERT INTO outbox (tenant_id, id, type, subject_id, subject_version, data)
          SELECT $1, event.id, event.type, event.subject_id, event.subject_version, event.data
-           FROM unnest($2, $3, $4, $5, $6) AS event (id, type, subject_id, subject_version, data)",
+           FROM unnest($2, $3, $4, $5, $6) AS event (id, type, subject_id, subject_version, data)
+         ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<Array<SqlUuid>, _>(ids)

@@ -15,7 +15,7 @@ use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HouseTx, TenantScope};
-use crate::tenancy::worker::{Job, Progress};
+use crate::tenancy::worker::Job;
 
 /// How many events one step publishes.
 const STEP: i64 = 1000;
@@ -35,19 +35,19 @@ impl Job for RelayJob {
         store::tenants_waiting(&HouseTx::read(&self.platform.database).await?).await
     }
 
-    async fn work(&self, tenant: EnterpriseId) -> Result<Progress, Fault> {
+    async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault> {
         let tx = TenantScope::of_system(tenant).write(&self.platform.database).await?;
-        let Some(last) = store::take_turn_in(&tx).await? else { return Ok(Progress::Idle) };
+        let Some(last) = store::take_turn_in(&tx).await? else { return Ok(()) };
         let waiting = order(store::waiting(&tx, STEP).await?);
         if waiting.is_empty() {
-            return Ok(Progress::Idle);
+            return Ok(());
         }
         let ids: Vec<_> = waiting.iter().map(|event| event.id).collect();
         store::publish_in(&tx, &ids, last + 1).await?;
         tx.commit().await?;
         let subjects = waiting.iter().map(|event| Topic::Subject(tenant, event.subject_id));
         self.bus.wake(subjects.chain([Topic::Tenant(tenant)]));
-        Ok(if waiting.len() as i64 == STEP { Progress::More } else { Progress::Idle })
+        Ok(())
     }
 }
 

@@ -1,11 +1,12 @@
 //! SQL over the outbox and published events.
 
 use diesel::sql_types::{Array, BigInt, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper, sql_query, update};
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper, update};
 use uuid::Uuid;
 
 use crate::events::model::{Event, EventId, EventType};
 use crate::paged;
+use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
 use crate::schema::{event_sequences, events, outbox};
@@ -41,7 +42,7 @@ pub async fn take_turn_in(tx: &TenantTx) -> Result<Option<i64>, Fault> {
 
 pub async fn waiting(tx: &TenantTx, limit: i64) -> Result<Vec<Waiting>, Fault> {
     tx.load(
-        sql_query("SELECT id, subject_id, subject_version FROM outbox WHERE tenant_id = $1 ORDER BY id LIMIT $2")
+        statement("SELECT id, subject_id, subject_version FROM outbox WHERE tenant_id = $1 ORDER BY id LIMIT $2")
             .bind::<SqlUuid, _>(tx.tenant())
             .bind::<BigInt, _>(limit),
     )
@@ -50,7 +51,7 @@ pub async fn waiting(tx: &TenantTx, limit: i64) -> Result<Vec<Waiting>, Fault> {
 
 /// Moves events from the outbox to the published ones, numbered in the order given.
 pub async fn publish_in(tx: &TenantTx, ids: &[EventId], first_sequence: i64) -> Result<(), Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "WITH taken AS (
              DELETE FROM outbox WHERE tenant_id = $1 AND id = ANY($2)
              RETURNING id, type, subject_id, subject_version, data, occurred_at

@@ -12,7 +12,7 @@ use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HouseTx, TenantScope};
-use crate::tenancy::worker::{Job, Progress};
+use crate::tenancy::worker::Job;
 
 /// How many operations a block holds at most.
 const BLOCK_SIZE: i64 = 1000;
@@ -60,21 +60,21 @@ impl Job for EmbeddedLedger {
         store::tenants_pending(&HouseTx::read(&self.platform.database).await?).await
     }
 
-    async fn work(&self, tenant: EnterpriseId) -> Result<Progress, Fault> {
+    async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault> {
         let tx = TenantScope::of_system(tenant).write(&self.platform.database).await?;
         let operations = store::lock_pending_in(&tx, BLOCK_SIZE).await?;
         if operations.is_empty() {
-            return Ok(Progress::Idle);
+            return Ok(());
         }
         let last = store::last_block(&tx).await?;
         let block = Block::seal(last.as_ref(), &operations, self.platform.clock.now());
         if !store::insert_block_in(&tx, &block).await? {
-            return Ok(Progress::More); // another server's sealer was first; the next turn builds on its block
+            return Ok(()); // another server's sealer was first; the next turn builds on its block
         }
         let ids: Vec<OperationId> = operations.iter().map(|(id, _)| *id).collect();
         store::confirm_in(&tx, block.number, &ids).await?;
         tx.commit().await?;
-        Ok(if operations.len() as i64 == BLOCK_SIZE { Progress::More } else { Progress::Idle })
+        Ok(())
     }
 }
 

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use diesel::sql_types::{Array, BigInt, Integer, Text, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into, sql_query};
+use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into};
 
 use crate::ledger::model::{Block, Operation, OperationId, Receipt};
+use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::schema::{ledger_blocks, ledger_operations};
 use crate::tenancy::model::EnterpriseId;
@@ -16,7 +17,7 @@ pub async fn insert_operations_in(tx: &TenantTx, operations: &[Operation]) -> Re
     for operation in operations {
         payloads.push(serde_json::to_string(&operation.content).map_err(Fault::internal)?);
     }
-    let statement = sql_query(
+    let statement = statement(
         "INSERT INTO ledger_operations (tenant_id, operation_id, kind, payload)
          SELECT $1, operation.* FROM unnest($2, $3, $4) AS operation ON CONFLICT DO NOTHING",
     )
@@ -100,7 +101,7 @@ pub async fn insert_block_in(tx: &TenantTx, block: &Block) -> Result<bool, Fault
 }
 
 pub async fn confirm_in(tx: &TenantTx, block: i64, ids: &[OperationId]) -> Result<(), Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "UPDATE ledger_operations AS operation SET state = 'CONFIRMED', block_number = $2, position = place.position
            FROM unnest($3, $4) AS place (id, position)
           WHERE operation.tenant_id = $1 AND operation.operation_id = place.id AND operation.state = 'PENDING'",

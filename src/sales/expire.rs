@@ -12,7 +12,7 @@ use crate::sales::reserve;
 use crate::sales::store::orders;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HouseTx, TenantScope};
-use crate::tenancy::worker::{Job, Progress};
+use crate::tenancy::worker::Job;
 
 /// How many orders one step takes back: their tallies and allotments stay locked for as long as it takes.
 const ORDERS_A_STEP: i64 = 200;
@@ -31,18 +31,18 @@ impl Job for OrderExpiryJob {
         orders::tenants_expiring(&HouseTx::read(&self.platform.database).await?).await
     }
 
-    async fn work(&self, tenant: EnterpriseId) -> Result<Progress, Fault> {
+    async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault> {
         let tx = TenantScope::of_system(tenant).write(&self.platform.database).await?;
         // Under the lock the state is still unpaid; a payment that holds an order is passed over and wins.
         let overdue = orders::lock_overdue_in(&tx, ORDERS_A_STEP).await?;
         if overdue.is_empty() {
             tx.commit().await?;
-            return Ok(Progress::Idle);
+            return Ok(());
         }
         let ids: Vec<OrderId> = overdue.iter().map(|order| order.id).collect();
         reserve::release_in(&tx, &ids).await?;
         advance_in(&tx, &overdue, OrderState::Expired).await?;
         tx.commit().await?;
-        Ok(if overdue.len() as i64 == ORDERS_A_STEP { Progress::More } else { Progress::Idle })
+        Ok(())
     }
 }

@@ -11,6 +11,9 @@ use crate::tenancy::permission::Role;
 use crate::tenancy::scope::{HouseScope, TenantTx};
 use crate::tenancy::store::{self, DirectoryKind};
 
+/// The house's own slug.
+pub const RESERVED_SLUG: &str = "house";
+
 /// The purpose that data keys are wrapped for.
 const DATA_KEY: &str = "data key";
 
@@ -50,6 +53,7 @@ async fn provision(
     house: &HouseScope,
     request: &EnterpriseRequest,
 ) -> Result<EnterpriseId, Refusal<EnterpriseErrorCode>> {
+    operator::check_password("ownerPassword", &request.owner_password)?;
     let password_hash = operator::hash_password(&*platform.randomness, &request.owner_password).await?;
 
     let id = EnterpriseId::generate();
@@ -92,13 +96,14 @@ fn check(request: &EnterpriseRequest) -> Result<(), Refusal<EnterpriseErrorCode>
     use EnterpriseErrorCode::InvalidInput;
     let slug_fits = (2..=40).contains(&request.slug.len())
         && request.slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !request.slug.starts_with('-');
+        && !request.slug.starts_with('-')
+        && request.slug != RESERVED_SLUG;
     if !slug_fits {
         return Err(Refusal::explained(
             "slug",
             InvalidInput,
-            "标识须为 2 到 40 个小写字母、数字或连字符，且不以连字符开头。",
-            "A slug has 2 to 40 lower-case letters, digits or hyphens and does not begin with a hyphen.",
+            "标识须为 2 到 40 个小写字母、数字或连字符，不以连字符开头，且不能是 house。",
+            "A slug has 2 to 40 lower-case letters, digits or hyphens, does not begin with a hyphen and is not `house`.",
         ));
     }
     if request.kind == EnterpriseKind::House {
@@ -125,14 +130,6 @@ fn check(request: &EnterpriseRequest) -> Result<(), Refusal<EnterpriseErrorCode>
             InvalidInput,
             "登录名须为 3 到 254 个字符。",
             "A sign-in name has 3 to 254 characters.",
-        ));
-    }
-    if !(12..=128).contains(&request.owner_password.chars().count()) {
-        return Err(Refusal::explained(
-            "ownerPassword",
-            InvalidInput,
-            "密码须为 12 到 128 个字符。",
-            "A password has 12 to 128 characters.",
         ));
     }
     Ok(())

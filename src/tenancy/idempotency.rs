@@ -7,11 +7,12 @@
 use std::collections::HashMap;
 
 use diesel::sql_types::{Array, Binary, Json, Nullable, Text, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, QueryDsl, QueryableByName, insert_into, sql_query, update};
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, insert_into, update};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::vault::sha256;
 use crate::schema::idempotency_keys;
@@ -132,7 +133,7 @@ pub async fn look_up_in<T: DeserializeOwned>(
         #[diesel(sql_type = Nullable<Json>)]
         result: Option<serde_json::Value>,
     }
-    let statement = sql_query(
+    let statement = statement(
         "SELECT found.principal, found.key, found.input_hash, found.result
            FROM unnest($3, $4) AS wanted (principal, key)
            JOIN idempotency_keys AS found
@@ -163,7 +164,7 @@ pub async fn settle_all_in<T: Serialize>(
 ) -> Result<(), Fault> {
     let results: Vec<serde_json::Value> =
         rows.iter().map(|row| serde_json::to_value(&row.3)).collect::<Result<_, _>>().map_err(Fault::internal)?;
-    let statement = sql_query(
+    let statement = statement(
         "INSERT INTO idempotency_keys (tenant_id, operation, principal, key, input_hash, result)
          SELECT $1, $2, row.* FROM unnest($3, $4, $5, $6) AS row
          ON CONFLICT (tenant_id, principal, operation, key) DO NOTHING",

@@ -17,6 +17,15 @@ fn argon2() -> Argon2<'static> {
     Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(19 * 1024, 2, 1, None).unwrap_or_default())
 }
 
+/// What a password must be like before it is hashed.
+pub fn check_password(field: &str, password: &str) -> Result<(), Refusal<EnterpriseErrorCode>> {
+    if (12..=128).contains(&password.chars().count()) {
+        return Ok(());
+    }
+    let (chinese, english) = ("密码须为 12 到 128 个字符。", "A password has 12 to 128 characters.");
+    Err(Refusal::explained(field, EnterpriseErrorCode::InvalidInput, chinese, english))
+}
+
 /// A PHC string. Takes tens of milliseconds of processor time by design, so it runs on the blocking pool.
 pub async fn hash_password(randomness: &dyn Randomness, password: &str) -> Result<String, Fault> {
     let (password, salt) = (password.to_owned(), randomness.bytes::<16>());

@@ -13,14 +13,6 @@ use tokio_util::sync::CancellationToken;
 use crate::platform::fault::Fault;
 use crate::tenancy::model::EnterpriseId;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// There is more for this tenant right now.
-    More,
-    /// Nothing more for now.
-    Idle,
-}
-
 #[async_trait]
 pub trait Job: Send + Sync + 'static {
     fn name(&self) -> &'static str;
@@ -28,7 +20,7 @@ pub trait Job: Send + Sync + 'static {
     async fn tenants_due(&self) -> Result<Vec<EnterpriseId>, Fault>;
 
     /// One bounded step for one tenant.
-    async fn work(&self, tenant: EnterpriseId) -> Result<Progress, Fault>;
+    async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault>;
 }
 
 /// How long a job rests when nothing wakes it. Work that another server made due waits this long at most.
@@ -38,15 +30,32 @@ const BREATH: Duration = Duration::from_millis(15);
 /// How long it rests after a failure.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
+/// What came of one round.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// Tenants that were served.
+    pub served: usize,
+    /// Why others were not.
+    pub failures: Vec<(EnterpriseId, Fault)>,
+}
+
 /// Runs a job until the server stops. `commits` wakes it: each commit of this server may have made work due.
 pub async fn run(job: Arc<dyn Job>, mut commits: watch::Receiver<u64>, shutdown: CancellationToken) {
     loop {
         commits.mark_unchanged();
-        let rest = match turn(&*job).await {
-            Ok(true) => BREATH,
-            Ok(false) => REST,
+        let rest = match round(&*job).await {
+            Ok(round) => {
+                for (tenant, fault) in &round.failures {
+                    tracing::error!(job = job.name(), %tenant, "one tenant's work failed and will be tried again: {fault}");
+                }
+                match (round.served, round.failures.len()) {
+                    (0, 0) => REST,
+                    (0, _) => AFTER_FAILURE,
+                    _ => BREATH,
+                }
+            }
             Err(fault) => {
-                tracing::error!(job = job.name(), "a turn failed and will be tried again: {fault}");
+                tracing::error!(job = job.name(), "a round failed and will be tried again: {fault}");
                 AFTER_FAILURE
             }
         };
@@ -61,15 +70,14 @@ pub async fn run(job: Arc<dyn Job>, mut commits: watch::Receiver<u64>, shutdown:
     }
 }
 
-/// One round over the tenants with work; whether there was any.
-pub async fn turn(job: &dyn Job) -> Result<bool, Fault> {
-    let tenants = job.tenants_due().await?;
-    for &tenant in &tenants {
+/// One round over the tenants with work. One tenant's trouble does not keep the others from being served.
+pub async fn round(job: &dyn Job) -> Result<Round, Fault> {
+    let mut round = Round::default();
+    for tenant in job.tenants_due().await? {
         match job.work(tenant).await {
-            Ok(_) => {}
-            // One tenant's trouble must not keep the others from being served.
-            Err(fault) => tracing::error!(job = job.name(), %tenant, "one tenant's work failed: {fault}"),
+            Ok(()) => round.served += 1,
+            Err(fault) => round.failures.push((tenant, fault)),
         }
     }
-    Ok(!tenants.is_empty())
+    Ok(round)
 }

@@ -10,10 +10,10 @@ use crate::events::outbox::{self, NewEvent};
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
-use crate::tenancy::enterprise;
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::{TenantScope, TenantTx};
 use crate::tenancy::token::{Identity, Tokens};
+use crate::tenancy::{audit, enterprise};
 use crate::wallets::model::{Holder, HolderId, WalletErrorCode};
 use crate::wallets::store::{self, NewHolder};
 
@@ -70,6 +70,7 @@ pub async fn sign_on(
     let ids = register_in(platform, &tx, &[(phone.clone(), nickname.to_owned())]).await?;
     let id = ids[&phone];
     let holder = store::holders_by_id(&tx, &[id]).await?.remove(&id).ok_or(Fault::NotFound)?;
+    audit::record_in(&tx, "holderSignOn", id.uuid(), None, &holder.phone_masked).await?;
     tx.commit().await?;
     let (token, expires_at) = tokens.mint(scope.tenant(), Identity::Holder { holder: id }, HOLDER_TOKEN_LIFE)?;
     Ok(SignedOn { holder, token, expires_at })

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use diesel::sql_types::{Array, Binary, Integer, Nullable, Text, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper, sql_query};
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper};
 use uuid::Uuid;
 
 use crate::catalog::model::CollectibleId;
 use crate::paged;
+use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::id;
 use crate::platform::page::Page;
@@ -50,7 +51,7 @@ pub async fn insert_holders_in(tx: &TenantTx, new: &[NewHolder]) -> Result<HashM
     // In the order of the hash, so that two sign-ons of the same people do not wait for each other in a ring.
     let mut new: Vec<&NewHolder> = new.iter().collect();
     new.sort_by(|a, b| a.phone_hash.cmp(&b.phone_hash));
-    let statement = sql_query(
+    let statement = statement(
         "INSERT INTO holders (tenant_id, id, phone_hash, phone_sealed, phone_masked, nickname)
          SELECT $1, holder.* FROM unnest($2, $3, $4, $5, $6) AS holder
          ON CONFLICT (tenant_id, phone_hash) DO NOTHING
@@ -82,9 +83,10 @@ pub async fn insert_items_in(
     count: i32,
 ) -> Result<(), Fault> {
     let ids: Vec<Uuid> = (0..count).map(|_| id::generate()).collect();
-    let statement = sql_query(
+    let statement = statement(
         "INSERT INTO items (tenant_id, id, collectible_id, serial)
-         SELECT $1, item.id, $2, item.serial FROM unnest($3, $4) AS item (id, serial)",
+         SELECT $1, item.id, $2, item.serial FROM unnest($3, $4) AS item (id, serial)
+         ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<SqlUuid, _>(collectible)
@@ -107,7 +109,7 @@ pub async fn treasury_items_in(
         #[diesel(sql_type = Integer)]
         serial: i32,
     }
-    let statement = sql_query(
+    let statement = statement(
         "SELECT item.id, item.collectible_id, item.serial
            FROM unnest($2, $3) AS place (collectible_id, serial)
            JOIN items AS item ON item.tenant_id = $1 AND item.collectible_id = place.collectible_id AND item.serial = place.serial
@@ -177,7 +179,7 @@ pub async fn count_items(tx: &TenantTx, filter: &ItemFilter) -> Result<i64, Faul
 
 /// Gives items to their new holders; the current holder is asserted by the caller's lock.
 pub async fn set_item_holders_in(tx: &TenantTx, moves: &[(ItemId, HolderId)]) -> Result<(), Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "UPDATE items AS item SET holder_id = change.holder_id, acquired_at = now(), version = item.version + 1
            FROM unnest($2, $3) AS change (id, holder_id)
           WHERE item.tenant_id = $1 AND item.id = change.id",
@@ -198,9 +200,10 @@ pub struct NewTransfer {
 }
 
 pub async fn insert_transfers_in(tx: &TenantTx, new: &[NewTransfer]) -> Result<Vec<Transfer>, Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "INSERT INTO transfers (tenant_id, id, item_id, from_holder_id, to_holder_id, cause, cause_id)
-         SELECT $1, transfer.* FROM unnest($2, $3, $4, $5, $6, $7) AS transfer",
+         SELECT $1, transfer.* FROM unnest($2, $3, $4, $5, $6, $7) AS transfer
+         ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<Array<SqlUuid>, _>(new.iter().map(|transfer| transfer.id).collect::<Vec<_>>())
@@ -290,7 +293,7 @@ pub async fn set_transfer_states_in(
     tx: &TenantTx,
     moves: &[(TransferId, TransferState)],
 ) -> Result<Vec<Transfer>, Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "UPDATE transfers AS transfer SET state = change.state, version = transfer.version + 1, updated_at = now(), due_at = now()
            FROM unnest($2, $3) AS change (id, state)
           WHERE transfer.tenant_id = $1 AND transfer.id = change.id",

@@ -53,7 +53,6 @@ pub async fn request_in(tx: &TenantTx, deliveries: &[Delivery]) -> Result<Vec<Tr
 #[derive(Clone, Debug)]
 pub struct GiftRequest {
     pub item: ItemId,
-    /// By ID, where the operator acts; a holder gives to a phone number, see [`crate::wallets::holder`].
     pub to: HolderId,
 }
 

@@ -14,7 +14,7 @@ use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
-use crate::tenancy::worker::{Job, Progress};
+use crate::tenancy::worker::Job;
 use crate::wallets::model::{Item, ItemId, Transfer, TransferId, TransferState};
 use crate::wallets::store;
 use crate::wallets::transfer::advance_in;
@@ -44,13 +44,13 @@ impl Job for TransferJob {
         store::tenants_transferring(&HouseTx::read(&self.platform.database).await?).await
     }
 
-    async fn work(&self, tenant: EnterpriseId) -> Result<Progress, Fault> {
+    async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault> {
         let scope = TenantScope::of_system(tenant);
         self.finish(&scope).await?;
         self.follow(&scope).await?;
         self.lock(&scope).await?;
         self.submit(&scope).await?;
-        Ok(Progress::More)
+        Ok(())
     }
 }
 

@@ -27,7 +27,7 @@ WITH columns AS (
       FROM columns JOIN keys USING (table_name)
      GROUP BY columns.table_name, keys.list
 )
-SELECT E'//! The tables as diesel sees them. Printed from the database by `make schema`; do not edit.\n\n'
+SELECT E'//! The tables as diesel sees them. Printed from the database (migrations/README.md); do not edit.\n\n'
        || string_agg(text, E'\n' ORDER BY table_name)
        || E'\ndiesel::allow_tables_to_appear_in_same_query!(\n    '
        || string_agg(table_name, E',\n    ' ORDER BY table_name) || E',\n);\n'

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use diesel::sql_types::{Array, Integer, Text, Timestamptz, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, IntoSql, QueryDsl, SelectableHelper, sql_query, update};
+use diesel::{ExpressionMethods, IntoSql, QueryDsl, SelectableHelper, update};
 
 use crate::activities::model::{ActivityId, Claim, ClaimId, ClaimState};
 use crate::paged;
+use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
 use crate::schema::claims;
@@ -18,9 +19,10 @@ pub async fn insert_claims_in(tx: &TenantTx, new: &[Claim]) -> Result<(), Fault>
     if new.is_empty() {
         return Ok(());
     }
-    let statement = sql_query(
+    let statement = statement(
         "INSERT INTO claims (tenant_id, id, activity_id, holder_id, source, source_id, prize_id, collectible_id, allotment_id, serial, deadline)
-         SELECT $1, claim.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS claim",
+         SELECT $1, claim.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS claim
+         ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<Array<SqlUuid>, _>(new.iter().map(|claim| claim.id).collect::<Vec<_>>())

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper, insert_into, sql_query, update};
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper, insert_into, update};
 use uuid::Uuid;
 
 use crate::activities::engine::Head;
 use crate::activities::fairness::Hash;
 use crate::activities::model::{ActivityId, ActivityKind, ActivityState, Draw, DrawId, PrizeId, PrizePlanId, Window};
 use crate::paged;
+use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::id;
 use crate::platform::page::Page;
@@ -90,7 +91,7 @@ impl Standing {
 /// lock as they were before it waited.
 pub async fn standing(tx: &TenantTx, activity: ActivityId) -> Result<Standing, Fault> {
     tx.one::<Standing, _, _>(
-        sql_query(
+        statement(
             "SELECT activity.kind, activity.state, activity.opens_at, activity.closes_at, now() AS at,
                     activity.chances_per_holder, activity.claim_days, plan.id AS plan_id, plan.version AS plan_version
                FROM activities AS activity
@@ -147,7 +148,7 @@ pub struct Use {
 
 /// Counts chances as used. The table's check refuses more than were granted.
 pub async fn use_chances_in(tx: &TenantTx, activity: ActivityId, uses: &[Use]) -> Result<(), Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "INSERT INTO participants (tenant_id, activity_id, holder_id, used, granted)
          SELECT $1, $2, change.holder_id, change.used, change.granted
            FROM unnest($3, $4, $5) AS change (holder_id, used, granted)
@@ -183,9 +184,10 @@ pub async fn insert_chance_entries_in(
     activity: ActivityId,
     entries: &[ChanceEntry],
 ) -> Result<(), Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "INSERT INTO chance_entries (tenant_id, activity_id, id, holder_id, reason, delta, subject_id)
-         SELECT $1, $2, entry.* FROM unnest($3, $4, $5, $6, $7) AS entry",
+         SELECT $1, $2, entry.* FROM unnest($3, $4, $5, $6, $7) AS entry
+         ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<SqlUuid, _>(activity)
@@ -204,10 +206,11 @@ pub async fn insert_draws_in(
     plan: PrizePlanId,
     made: &[Draw],
 ) -> Result<(), Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "INSERT INTO draws (tenant_id, activity_id, plan_id, id, holder_id, sequence, client_seed, roll,
                             picked_prize_id, awarded_prize_id, serial, claim_id, record_hash)
-         SELECT $1, $2, $3, draw.* FROM unnest($4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS draw",
+         SELECT $1, $2, $3, draw.* FROM unnest($4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS draw
+         ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<SqlUuid, _>(activity)

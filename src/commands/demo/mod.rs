@@ -34,8 +34,6 @@ pub struct Options {
 }
 
 pub async fn run(options: Options) -> Result<ExitCode> {
-    // The HTTP client is built for TLS, and its library wants to be told with which cryptography, even for http.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let outcome = story::play(&options).await?;
     let agrees = report::print(&outcome);
     Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -25,10 +25,10 @@ use crate::catalog::series::{self, SeriesRequest};
 use crate::platform::refusal::{Code, Refusal};
 use crate::platform::vault::sha256;
 use crate::sales::merchant::{self, MerchantRequest};
-use crate::sales::model::{BindingState, Channel, MerchantId};
+use crate::sales::model::{BindingState, MerchantId, PaymentChannel};
 use crate::sales::offers::{self, OfferRequest};
 use crate::sales::{domain, domain::DomainRequest};
-use crate::tenancy::enterprise::{self, EnterpriseRequest};
+use crate::tenancy::enterprise::{self, EnterpriseRequest, RESERVED_SLUG};
 use crate::tenancy::loaders::Batch;
 use crate::tenancy::model::{EnterpriseId, EnterpriseKind};
 use crate::tenancy::operator::{self, OperatorRequest};
@@ -38,9 +38,6 @@ use crate::tenancy::scope::{HouseScope, HouseTx, TenantScope};
 use crate::tenancy::store::{self, DirectoryKind};
 
 use model::{Enterprise, Manifest, Person, Prize, Source, Text};
-
-/// The slug of whoever runs the service.
-pub const HOUSE: &str = "house";
 
 /// A sign-in that a manifest gives, to be shown to whoever tries it out.
 pub struct SignIn {
@@ -96,13 +93,13 @@ fn sign_ins(manifest: &Manifest) -> Vec<SignIn> {
 }
 
 async fn apply_house(app: &App, person: &Person, applied: &mut Applied) -> Result<()> {
-    if look_up(app, HOUSE).await?.is_some() {
+    if look_up(app, RESERVED_SLUG).await?.is_some() {
         applied.unchanged += 1;
         return Ok(());
     }
     let names = ("平台运营方".to_owned(), "The house".to_owned());
     let request = EnterpriseRequest {
-        slug: HOUSE.into(),
+        slug: RESERVED_SLUG.into(),
         name_chinese: names.0,
         name_english: names.1,
         kind: EnterpriseKind::House,
@@ -146,6 +143,7 @@ async fn provision(app: &App, enterprise: &Enterprise, applied: &mut Applied) ->
             continue;
         }
         drop(tx);
+        operator::check_password("password", &new.password).map_err(plain)?;
         let password_hash = operator::hash_password(&*app.platform.randomness, &new.password).await?;
         let request = OperatorRequest { sign_in: &sign_in, name: &new.name, role: new.role, password_hash };
         let tx = scope.write(&app.platform.database).await?;
@@ -174,7 +172,7 @@ impl Bench<'_> {
             let create = || async {
                 let request = MerchantRequest {
                     name: new.name.clone(),
-                    channel: Channel::Sandbox,
+                    channel: PaymentChannel::Sandbox,
                     merchant_number: new.number.clone(),
                 };
                 Ok(merchant::create(&self.app.platform, &self.scope, &request).await.map_err(plain)?.id.uuid())

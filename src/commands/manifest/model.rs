@@ -207,6 +207,7 @@ impl Source {
 
     // What needs no database to be seen: doubled keys and references to what is not there.
     fn check(&self, manifest: &Manifest) -> Result<()> {
+        self.no_doubles("enterprise", manifest.enterprises.iter().map(|enterprise| &enterprise.slug))?;
         for enterprise in &manifest.enterprises {
             let owners = enterprise.operators.iter().filter(|operator| operator.role == Role::Owner).count();
             if owners == 0 {
@@ -224,6 +225,22 @@ impl Source {
             let sales = enterprise.sales.iter().map(|sale| &sale.key);
             let airdrops = enterprise.airdrops.iter().map(|airdrop| &airdrop.key);
             self.no_doubles("activity", draws.chain(sales).chain(airdrops))?;
+
+            let windows = enterprise.draws.iter().map(|draw| (&draw.opens_at, &draw.closes_at));
+            let windows = windows.chain(enterprise.sales.iter().map(|sale| (&sale.opens_at, &sale.closes_at)));
+            for (opens_at, closes_at) in
+                windows.chain(enterprise.airdrops.iter().map(|drop| (&drop.opens_at, &drop.closes_at)))
+            {
+                self.instant(opens_at)?;
+                self.instant(closes_at)?;
+            }
+            let mut dropped = enterprise.airdrops.iter().flat_map(|airdrop| &airdrop.prizes);
+            if let Some(prize) = dropped.find(|prize| prize.odds_per_million != 0) {
+                bail!(
+                    "{}: an airdrop leaves nothing to chance; take `odds_per_million` out",
+                    self.at(&prize.collectible)
+                );
+            }
 
             let prizes = enterprise.draws.iter().flat_map(|draw| &draw.prizes);
             let prizes = prizes.chain(enterprise.airdrops.iter().flat_map(|airdrop| &airdrop.prizes));

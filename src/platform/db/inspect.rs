@@ -1,11 +1,12 @@
 //! Looks a database over, as its owner: who may do what, and where row security is missing.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use diesel::sql_types::{Bool, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
 
 use crate::platform::db::Role;
+use crate::platform::db::pool::connect;
 
 /// One thing that is not as it must be, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,18 +35,18 @@ struct Named {
 
 /// Login roles that row security would not hold.
 pub async fn unsafe_roles(owner_url: &str) -> Result<Vec<Finding>> {
-    let names: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
+    let roles: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
     let mut connection = connect(owner_url).await?;
     let found: Vec<RoleRights> = sql_query(
         "SELECT rolname::text AS name, rolsuper AS superuser, rolbypassrls AS bypasses,
                 EXISTS (SELECT FROM pg_class WHERE relowner = pg_roles.oid AND relnamespace = 'public'::regnamespace) AS owns
            FROM pg_roles WHERE rolname = ANY($1)",
     )
-    .bind::<diesel::sql_types::Array<Text>, _>(names.clone())
+    .bind::<diesel::sql_types::Array<Text>, _>(roles.clone())
     .load(&mut connection)
     .await?;
     let mut findings = Vec::new();
-    for name in names {
+    for name in roles {
         let Some(role) = found.iter().find(|role| role.name == name) else {
             findings.push(Finding {
                 what: format!("the role {name} does not exist"),
@@ -72,15 +73,10 @@ pub async fn unsafe_roles(owner_url: &str) -> Result<Vec<Finding>> {
 
 /// Tables that anybody with a grant could read whole.
 pub async fn tables_without_row_security(owner_url: &str) -> Result<Vec<String>> {
-    let mut connection = connect(owner_url).await?;
-    let rows: Vec<Named> = sql_query(
-        "SELECT relname::text AS name FROM pg_class
+    let query = "SELECT relname::text AS name FROM pg_class
           WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relrowsecurity
-            AND relname <> '__diesel_schema_migrations' ORDER BY 1",
-    )
-    .load(&mut connection)
-    .await?;
-    Ok(rows.into_iter().map(|row| row.name).collect())
+            AND relname <> '__diesel_schema_migrations' ORDER BY 1";
+    names(owner_url, query).await
 }
 
 /// The database's clock.
@@ -95,25 +91,14 @@ pub async fn clock(owner_url: &str) -> Result<chrono::DateTime<chrono::Utc>> {
     Ok(now.now)
 }
 
-/// Allotments whose balances are not the sums of their entries: `tenant/allotment`.
-pub async fn stock_differences(owner_url: &str) -> Result<Vec<String>> {
+/// The column `name` of whatever a query finds.
+pub async fn names(owner_url: &str, query: &str) -> Result<Vec<String>> {
     let mut connection = connect(owner_url).await?;
-    let rows: Vec<Named> = sql_query(
-        "SELECT allotment.tenant_id || '/' || allotment.id AS name
-           FROM allotments AS allotment
-           LEFT JOIN LATERAL (
-                SELECT coalesce(sum(available_delta), 0) AS available, coalesce(sum(reserved_delta), 0) AS reserved,
-                       coalesce(sum(issued_delta), 0) AS issued, coalesce(sum(void_delta), 0) AS void
-                  FROM stock_entries AS entry
-                 WHERE entry.tenant_id = allotment.tenant_id AND entry.allotment_id = allotment.id) AS sums ON true
-          WHERE (allotment.available, allotment.reserved, allotment.issued, allotment.void)
-                IS DISTINCT FROM (sums.available, sums.reserved, sums.issued, sums.void)",
-    )
-    .load(&mut connection)
-    .await?;
+    let rows: Vec<Named> = sql_query(query).load(&mut connection).await?;
     Ok(rows.into_iter().map(|row| row.name).collect())
 }
 
-async fn connect(url: &str) -> Result<AsyncPgConnection> {
-    AsyncPgConnection::establish(url).await.context("cannot connect to PostgreSQL; check DATABASE_URL and that it runs")
+/// As whom a connection string signs in.
+pub async fn who(url: &str) -> Result<String> {
+    Ok(names(url, "SELECT current_user::text AS name").await?.pop().unwrap_or_default())
 }

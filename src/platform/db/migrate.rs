@@ -6,8 +6,12 @@ use anyhow::{Context, Result};
 use chrono::{DateTime, Datelike, Months, Utc};
 use diesel::migration::MigrationSource;
 use diesel::pg::Pg;
-use diesel_async::{AsyncConnection, AsyncMigrationHarness, AsyncPgConnection, SimpleAsyncConnection};
+use diesel::sql_types::Text;
+use diesel::{QueryableByName, sql_query};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use crate::platform::db::pool::connect;
 
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
@@ -17,11 +21,14 @@ pub const PARTITIONED: [&str; 2] = ["draws", "events"];
 /// How many months ahead partitions are made. What falls outside lands in the default partition, never on the floor.
 const MONTHS_AHEAD: u32 = 12;
 
+/// The advisory lock of whoever changes the schema. Session-wide: it goes with the connection.
+const LOCK: i64 = 7_302_410_519;
+
 /// Brings the schema up to this binary's version. `progress` hears each migration's name as it starts.
 pub async fn migrate(owner_url: &str, now: DateTime<Utc>, progress: impl Fn(&str) + Send) -> Result<usize> {
     let mut connection = connect(owner_url).await?;
     // One migrator at a time; others wait here and then find nothing to do.
-    connection.batch_execute("SELECT pg_advisory_lock(7302410519)").await?;
+    connection.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
     let mut harness = AsyncMigrationHarness::new(connection);
     let pending = tokio::task::block_in_place(|| harness.pending_migrations(MIGRATIONS))
         .map_err(|error| anyhow::anyhow!("cannot read which migrations have run: {error}"))?;
@@ -32,7 +39,7 @@ pub async fn migrate(owner_url: &str, now: DateTime<Utc>, progress: impl Fn(&str
             .map_err(|error| anyhow::anyhow!("migration {name} failed and was rolled back: {error}"))?;
     }
     let mut connection = harness.into_inner();
-    connection.batch_execute(&partitions(now)).await.context("cannot make the partitions of the coming months")?;
+    make_partitions(&mut connection, now).await?;
     Ok(pending.len())
 }
 
@@ -66,35 +73,56 @@ pub async fn ensure_database(maintenance_url: &str, database: &str) -> Result<()
 /// Gives a login role its password, for servers that reach PostgreSQL by TCP.
 pub async fn set_password(owner_url: &str, role: &str, password: &str) -> Result<()> {
     let mut connection = connect(owner_url).await?;
-    connection.batch_execute(&format!("ALTER ROLE \"{role}\" PASSWORD '{password}'")).await.with_context(|| {
-        format!("cannot set the password of {role}; run `migrate` with a URL whose user may alter roles")
-    })
+    // Under the lock: two servers that start at once would meet on the role's row.
+    connection
+        .batch_execute(&format!("SELECT pg_advisory_lock({LOCK}); ALTER ROLE \"{role}\" PASSWORD '{password}'"))
+        .await
+        .with_context(|| {
+            format!("cannot set the password of {role}; run `migrate` with a URL whose user may alter roles")
+        })
 }
 
-async fn connect(url: &str) -> Result<AsyncPgConnection> {
-    AsyncPgConnection::establish(url).await.context("cannot connect to PostgreSQL; check DATABASE_URL and that it runs")
+/// Makes the default partitions and one for each coming month, where they are missing.
+async fn make_partitions(connection: &mut AsyncPgConnection, now: DateTime<Utc>) -> Result<()> {
+    #[derive(QueryableByName)]
+    struct Named {
+        #[diesel(sql_type = Text)]
+        name: String,
+    }
+    // Looked up first: making a partition locks its parent, which a server at work should not meet at every start.
+    let there: Vec<Named> =
+        sql_query("SELECT relname::text AS name FROM pg_class WHERE relispartition AND relkind = 'r'")
+            .load(connection)
+            .await?;
+    for (table, name, values) in partitions(now) {
+        if there.iter().any(|partition| partition.name == name) {
+            continue;
+        }
+        // A partition answers only through its parent: its own row security lets nobody in.
+        let ddl =
+            format!("CREATE TABLE {name} PARTITION OF {table} {values}; ALTER TABLE {name} ENABLE ROW LEVEL SECURITY");
+        if let Err(error) = connection.batch_execute(&ddl).await {
+            // Rows of that month lie in the default partition already, and stay there: slower to prune, nothing lost.
+            tracing::warn!("the partition {name} cannot be made: {error}");
+        }
+    }
+    Ok(())
 }
 
-/// DDL for a default partition and one a month. UUIDv7 begins with 48 bits of milliseconds, so a month is a range of IDs.
-fn partitions(now: DateTime<Utc>) -> String {
+/// Table, partition and its bounds. UUIDv7 begins with 48 bits of milliseconds, so a month is a range of IDs.
+fn partitions(now: DateTime<Utc>) -> Vec<(&'static str, String, String)> {
     let first = now.date_naive().with_day(1).unwrap_or_default();
     let bound = |months: u32| {
         let start = (first + Months::new(months)).and_hms_opt(0, 0, 0).unwrap_or_default().and_utc();
         uuid::Uuid::from_u128(u128::from(start.timestamp_millis().unsigned_abs()) << 80)
     };
-    let mut ddl = String::new();
+    let mut partitions = Vec::new();
     for table in PARTITIONED {
-        // A partition answers only through its parent: its own row security lets nobody in.
-        let mut part = |name: String, values: String| {
-            ddl.push_str(&format!(
-                "CREATE TABLE IF NOT EXISTS {name} PARTITION OF {table} {values}; ALTER TABLE {name} ENABLE ROW LEVEL SECURITY;"
-            ));
-        };
-        part(format!("{table}_default"), "DEFAULT".into());
+        partitions.push((table, format!("{table}_default"), "DEFAULT".to_owned()));
         for month in 0..=MONTHS_AHEAD {
             let name = format!("{table}_{}", (first + Months::new(month)).format("%Y_%m"));
-            part(name, format!("FOR VALUES FROM ('{}') TO ('{}')", bound(month), bound(month + 1)));
+            partitions.push((table, name, format!("FOR VALUES FROM ('{}') TO ('{}')", bound(month), bound(month + 1))));
         }
     }
-    ddl
+    partitions
 }

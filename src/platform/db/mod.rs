@@ -4,6 +4,7 @@
 //! that the row-security policies read, and ends by `commit` or not at all.
 
 mod pool;
+mod statement;
 mod transaction;
 
 pub mod embedded;
@@ -12,4 +13,5 @@ pub mod migrate;
 pub mod place;
 
 pub use pool::{Database, PoolSettings};
+pub use statement::statement;
 pub use transaction::{Access, Role, Session, Transaction, is_contention};

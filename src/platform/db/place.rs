@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::platform::db::Role;
 use crate::platform::db::embedded::{self, Adopted, Durability, Embedded, OWNER};
-use crate::platform::db::migrate;
+use crate::platform::db::{inspect, migrate};
 use crate::platform::vault::{SealingKey, hex};
 
 /// The database within an embedded cluster.
@@ -66,7 +66,14 @@ impl Place {
         match self {
             Self::Service { url, master_key } => {
                 let mut url = url.clone();
-                // A URL that has reached here has a host, so both can be set.
+                // A `user` or `password` parameter would override what is set here. Whatever else may be odd about a
+                // URL, `let_roles_in` asks the database as whom it signs in.
+                let kept: Vec<(String, String)> = url
+                    .query_pairs()
+                    .filter(|(name, _)| name != "user" && name != "password")
+                    .map(|(name, value)| (name.into_owned(), value.into_owned()))
+                    .collect();
+                url.query_pairs_mut().clear().extend_pairs(kept);
                 let _ = url.set_username(role.name());
                 let _ = url.set_password(Some(&password(master_key, role)));
                 url.to_string()
@@ -75,11 +82,21 @@ impl Place {
         }
     }
 
-    /// Lets the login roles in where they need a password for it.
+    /// Lets the login roles in, with a password where they need one, and makes sure that it is they who come in.
     pub async fn let_roles_in(&self) -> Result<()> {
-        if let Self::Service { master_key, .. } = self {
-            for role in Role::ALL {
+        for role in Role::ALL {
+            let url = self.role_url(role);
+            if let Self::Service { master_key, .. } = self
+                && inspect::who(&url).await.is_err()
+            {
                 migrate::set_password(&self.owner_url(), role.name(), &password(master_key, role)).await?;
+            }
+            let who = inspect::who(&url).await.with_context(|| format!("the role {} cannot sign in", role.name()))?;
+            if who != role.name() {
+                bail!(
+                    "{} signs in as {who}; give DATABASE_URL the form postgres://user:password@host/database",
+                    role.name()
+                );
             }
         }
         Ok(())

@@ -103,6 +103,11 @@ impl Database {
     }
 }
 
+/// One connection outside every pool, for whoever looks after the schema.
+pub(super) async fn connect(url: &str) -> anyhow::Result<AsyncPgConnection> {
+    establish(url).await.context("cannot connect to PostgreSQL; check DATABASE_URL and that it runs")
+}
+
 fn establish(url: &str) -> BoxFuture<'_, ConnectionResult<AsyncPgConnection>> {
     async move {
         let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(error.to_string());

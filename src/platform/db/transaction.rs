@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::anyhow;
 use diesel::deserialize::FromSqlRow;
@@ -73,6 +74,9 @@ pub enum Access {
     ReadOnly,
     ReadWrite,
 }
+
+/// How long a dropped transaction's connection may take to become usable again.
+const ROLLBACK_WITHIN: Duration = Duration::from_secs(2);
 
 /// An open transaction.
 ///
@@ -222,20 +226,21 @@ impl Drop for Transaction {
         if !*self.begun.get_mut() {
             return; // nothing was sent: the pool may have it back
         }
-        if self.access == Access::ReadOnly
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            // A read ends by being dropped. Its connection goes back once the server has forgotten the transaction.
-            runtime.spawn(async move {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            drop(Object::take(connection)); // the server rolls back as the connection closes
+            return;
+        };
+        // A read ends by being dropped, and so does a use case that refuses. The connection goes back to the pool only
+        // once the server has said that the transaction is over; one that is stuck in a statement is thrown away.
+        runtime.spawn(async move {
+            let rolled_back = {
                 let mut reference: &AsyncPgConnection = &connection;
-                if reference.batch_execute("ROLLBACK").await.is_err() {
-                    drop(Object::take(connection));
-                }
-            });
-        } else {
-            // Half a write: the server rolls back as the connection closes.
-            drop(Object::take(connection));
-        }
+                tokio::time::timeout(ROLLBACK_WITHIN, reference.batch_execute("ROLLBACK")).await
+            };
+            if !matches!(rolled_back, Ok(Ok(()))) {
+                drop(Object::take(connection));
+            }
+        });
     }
 }
 

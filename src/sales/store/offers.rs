@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use diesel::sql_types::{Array, Integer, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper, insert_into, sql_query};
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper, insert_into};
 
 use crate::activities::model::ActivityId;
 use crate::catalog::model::{AllotmentId, CollectibleId};
 use crate::paged;
+use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
 use crate::sales::model::{Currency, MerchantId, Offer, OfferId};
@@ -84,7 +85,7 @@ pub async fn count_offers(tx: &TenantTx, filter: &OfferFilter) -> Result<i64, Fa
 }
 
 pub async fn set_allotments_in(tx: &TenantTx, allotted: &[(OfferId, AllotmentId)]) -> Result<(), Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "UPDATE offers AS offer SET allotment_id = given.allotment_id
            FROM unnest($2, $3) AS given (id, allotment_id)
           WHERE offer.tenant_id = $1 AND offer.id = given.id AND offer.allotment_id IS NULL",
@@ -111,7 +112,7 @@ pub async fn lock_tallies_in(
     }
     let mut offers = offers.to_vec();
     offers.sort();
-    let statement = sql_query(
+    let statement = statement(
         "INSERT INTO purchase_tallies AS tally (tenant_id, offer_id, holder_id, quantity)
          SELECT $1, wanted.offer_id, $2, 0 FROM unnest($3) AS wanted (offer_id)
          ON CONFLICT (tenant_id, offer_id, holder_id) DO UPDATE SET quantity = tally.quantity
@@ -133,7 +134,7 @@ pub struct TallyChange {
 
 /// Changes tallies, each named once. Locks them first in the order that [`lock_tallies_in`] locks.
 pub async fn change_tallies_in(tx: &TenantTx, changes: &[TallyChange]) -> Result<(), Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "WITH change AS MATERIALIZED (
              SELECT tally.offer_id, tally.holder_id, wanted.by
                FROM unnest($2, $3, $4) AS wanted (offer_id, holder_id, by)

@@ -6,12 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::dsl::sql;
 use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{ExpressionMethods, IntoSql, QueryDsl, QueryableByName, SelectableHelper};
-use diesel::{insert_into, sql_query, update};
+use diesel::{insert_into, update};
 use uuid::Uuid;
 
 use crate::activities::model::ActivityId;
 use crate::catalog::model::{AllotmentId, CollectibleId};
 use crate::paged;
+use crate::platform::db::{self, statement};
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
 use crate::sales::model::{MerchantId, Money, OfferId, Order, OrderId, OrderLine, OrderState, order_number};
@@ -55,10 +56,11 @@ pub async fn insert_order_in(tx: &TenantTx, new: &NewOrder, lines: &[NewLine]) -
         .optional(statement)
         .await?
         .ok_or_else(|| Fault::Contended(anyhow::anyhow!("{} gives a number that is taken", new.id)))?;
-    let statement = sql_query(
+    let statement = db::statement(
         "INSERT INTO order_lines (tenant_id, order_id, position, holder_id, offer_id, collectible_id, quantity, unit_price_minor)
          SELECT $1, $2, line.position, $3, line.offer_id, line.collectible_id, line.quantity, line.unit_price_minor
-           FROM unnest($4, $5, $6, $7, $8) AS line (position, offer_id, collectible_id, quantity, unit_price_minor)",
+           FROM unnest($4, $5, $6, $7, $8) AS line (position, offer_id, collectible_id, quantity, unit_price_minor)
+         ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<SqlUuid, _>(new.id)
@@ -156,7 +158,7 @@ pub struct ReservedLine {
 }
 
 pub async fn reserved_lines(tx: &TenantTx, orders: &[OrderId]) -> Result<Vec<ReservedLine>, Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "SELECT line.order_id, line.holder_id, line.offer_id, offer.allotment_id, line.collectible_id, line.position, line.quantity
            FROM order_lines AS line
            JOIN offers AS offer ON offer.tenant_id = $1 AND offer.id = line.offer_id
@@ -200,7 +202,7 @@ pub async fn set_paid_in(tx: &TenantTx, id: OrderId) -> Result<Order, Fault> {
 
 /// Where each order stands with the pieces it waits for.
 pub async fn set_undelivered_in(tx: &TenantTx, changes: &[(OrderId, OrderState, i32)]) -> Result<Vec<Order>, Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "UPDATE orders AS bought
             SET state = change.state, undelivered = change.undelivered, version = bought.version + 1, updated_at = now()
            FROM unnest($2, $3, $4) AS change (id, state, undelivered)
@@ -217,7 +219,7 @@ pub async fn set_undelivered_in(tx: &TenantTx, changes: &[(OrderId, OrderState, 
 
 /// The first serial number of each line of an order, by position.
 pub async fn set_first_serials_in(tx: &TenantTx, order: OrderId, firsts: &[(i32, i32)]) -> Result<(), Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "UPDATE order_lines AS line SET first_serial = given.first_serial
            FROM unnest($3, $4) AS given (position, first_serial)
           WHERE line.tenant_id = $1 AND line.order_id = $2 AND line.position = given.position AND line.first_serial IS NULL",
@@ -242,7 +244,7 @@ pub struct Arrival {
 
 /// Finds the line of each piece by its serial number: an order may have two lines of one collectible.
 pub async fn arrivals(tx: &TenantTx, pieces: &[(OrderId, CollectibleId, i32)]) -> Result<Vec<Arrival>, Fault> {
-    let statement = sql_query(
+    let statement = statement(
         "SELECT line.order_id, offer.allotment_id, count(*)::integer AS pieces
            FROM unnest($2, $3, $4) AS piece (order_id, collectible_id, serial)
            JOIN order_lines AS line
