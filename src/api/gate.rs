@@ -103,6 +103,10 @@ impl Visitor for TokenVisitor {
         self.bucket.clone()
     }
 
+    fn speaks_for_many(&self) -> bool {
+        matches!(self.caller, Caller::Operator(_) | Caller::House(_))
+    }
+
     fn expires_at(&self) -> Option<SystemTime> {
         self.expires_at
     }

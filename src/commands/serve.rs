@@ -74,7 +74,12 @@ fn settings(config: &Config) -> Settings {
         [any] if any == "*" => Origins::Any,
         listed => Origins::Listed(listed.to_vec()),
     };
-    let cost = CostLimits { per_minute: config.cost_per_minute, burst: config.cost_burst, ..CostLimits::default() };
+    let cost = CostLimits {
+        per_minute: config.cost_per_minute,
+        burst: config.cost_burst,
+        crowd: config.cost_crowd,
+        ..CostLimits::default()
+    };
     Settings { explorer: config.development, origins, cost, ..Settings::default() }
 }
 

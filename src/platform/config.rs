@@ -46,10 +46,12 @@ pub struct Config {
     pub otlp_endpoint: Option<String>,
     /// Web origins that may call, or `*`.
     pub origins: Vec<String>,
-    /// How much one caller may spend a minute, in units of query cost.
+    /// How much one person may spend a minute, in units of query cost.
     pub cost_per_minute: u32,
-    /// How much one caller may spend at once.
+    /// How much one person may spend at once.
     pub cost_burst: u32,
+    /// How many people's worth of both an enterprise's operator or server may spend.
+    pub cost_crowd: u32,
 }
 
 impl Default for Config {
@@ -67,8 +69,9 @@ impl Default for Config {
             log_format: LogFormat::Text,
             otlp_endpoint: None,
             origins: Vec::new(),
-            cost_per_minute: 60_000,
-            cost_burst: 20_000,
+            cost_per_minute: 30_000,
+            cost_burst: 5_000,
+            cost_crowd: 200,
         }
     }
 }
@@ -128,14 +131,18 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "ORIGIN")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<String>,
-    /// Query cost that one caller may spend a minute [environment: MINTHOUSE_COST_PER_MINUTE; default: 60000]
+    /// Query cost that one person may spend a minute [environment: MINTHOUSE_COST_PER_MINUTE; default: 30000]
     #[arg(long, global = true, value_name = "UNITS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_per_minute: Option<u32>,
-    /// Query cost that one caller may spend at once [environment: MINTHOUSE_COST_BURST; default: 20000]
+    /// Query cost that one person may spend at once [environment: MINTHOUSE_COST_BURST; default: 5000]
     #[arg(long, global = true, value_name = "UNITS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_burst: Option<u32>,
+    /// How many people's worth an enterprise may spend [environment: MINTHOUSE_COST_CROWD; default: 200]
+    #[arg(long, global = true, value_name = "COUNT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_crowd: Option<u32>,
 }
 
 impl Config {

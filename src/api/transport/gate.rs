@@ -59,6 +59,11 @@ pub trait Visitor: Send + Sync {
     /// The key of the leaky bucket that pays for the operations: tenant and client.
     fn bucket(&self) -> String;
 
+    /// Whether this caller acts for many people: its bucket is larger by [`CostLimits::crowd`](super::limits::CostLimits::crowd).
+    fn speaks_for_many(&self) -> bool {
+        false
+    }
+
     /// When the token runs out. A stream does not outlive it.
     fn expires_at(&self) -> Option<SystemTime>;
 }

@@ -68,6 +68,8 @@ pub struct CostLimits {
     pub per_minute: u32,
     /// How much a bucket holds. Never less than `maximum`, or the dearest operation could never run.
     pub burst: u32,
+    /// How many people's worth of both a visitor has who speaks for many, as an enterprise's own server does.
+    pub crowd: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -117,7 +119,7 @@ impl Default for DocumentLimits {
 
 impl Default for CostLimits {
     fn default() -> Self {
-        Self { maximum: 2_000, page: 20, per_minute: 60_000, burst: 20_000 }
+        Self { maximum: 2_000, page: 20, per_minute: 30_000, burst: 5_000, crowd: 200 }
     }
 }
 
@@ -162,6 +164,15 @@ impl Buckets {
         Self { limiter: RateLimiter::keyed(quota).with_middleware(), clock, burst, charges: AtomicU32::new(0) }
     }
 
+    /// The buckets of those who speak for many.
+    pub fn of_crowds(limits: &CostLimits) -> Self {
+        Self::new(&CostLimits {
+            per_minute: limits.per_minute.saturating_mul(limits.crowd),
+            burst: limits.burst.saturating_mul(limits.crowd),
+            ..limits.clone()
+        })
+    }
+
     /// Takes `cost` out of the bucket, or nothing and says how long to wait.
     pub fn charge(&self, bucket: &String, cost: u32) -> Result<Bill, Fault> {
         // A full bucket need not be remembered; without this the map would keep every key that ever came.
@@ -187,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_bucket_pays_until_it_is_empty_and_leaves_the_others_alone() {
-        let buckets = Buckets::new(&CostLimits { maximum: 10, page: 20, per_minute: 60, burst: 10 });
+        let buckets = Buckets::new(&CostLimits { maximum: 10, page: 20, per_minute: 60, burst: 10, crowd: 1 });
         let (one, other) = ("one".to_owned(), "other".to_owned());
         assert_eq!(buckets.charge(&one, 7).unwrap(), Bill { requested: 7, remaining: 3, limit: 10 });
         let refused = buckets.charge(&one, 7);

@@ -17,7 +17,7 @@ use tracing::Instrument;
 use super::Edge;
 use super::errors::{self, Protocol, Refusal};
 use super::gate::{Prepared, RequestId, Visitor};
-use super::limits::Bill;
+use super::limits::{Bill, Buckets};
 use super::parameters::Parameters;
 use super::shape::over;
 use crate::platform::fault::Fault;
@@ -82,10 +82,14 @@ impl<E: Executor> Edge<E> {
         self.check(visitor, parameters, carries, request_id, &bucket).inspect_err(|refusal| {
             // Refusing took a parse as well; free of charge it would be a way around the bucket.
             if !matches!(refusal, Refusal::Fault(Fault::RateLimited(_))) {
-                self.buckets.charge(&bucket, 1).ok();
+                self.buckets_of(visitor).charge(&bucket, 1).ok();
             }
             metrics::counter!("graphql_operations_total", "kind" => "unknown", "outcome" => "refused").increment(1);
         })
+    }
+
+    fn buckets_of(&self, visitor: &Arc<dyn Visitor>) -> &Buckets {
+        if visitor.speaks_for_many() { &self.crowds } else { &self.buckets }
     }
 
     fn check(
@@ -117,7 +121,7 @@ impl<E: Executor> Edge<E> {
         let Some(cost) = u32::try_from(cost).ok().filter(|cost| *cost <= maximum) else {
             return Err(Fault::TooComplex(over(COST, cost, u64::from(maximum), language)).into());
         };
-        let bill = self.buckets.charge(bucket, cost)?;
+        let bill = self.buckets_of(visitor).charge(bucket, cost)?;
 
         let span = tracing::info_span!(
             "graphql.operation",

@@ -11,6 +11,11 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+enum Attempt {
+    Done(Value),
+    Wait(Duration),
+}
+
 /// One connection to the API.
 #[derive(Clone)]
 pub struct Client {
@@ -30,19 +35,32 @@ impl Client {
         Ok(Self { http, endpoint: format!("{}/graphql", url.trim_end_matches('/')) })
     }
 
-    /// The data of an answer; a fault is an error.
+    /// The data of an answer; a fault is an error. Where the server asks to wait, we wait and ask again.
     pub async fn send(&self, token: Option<&str>, operation: &str, variables: Value) -> Result<Value> {
+        loop {
+            match self.attempt(token, operation, &variables).await? {
+                Attempt::Done(data) => return Ok(data),
+                Attempt::Wait(time) => tokio::time::sleep(time).await,
+            }
+        }
+    }
+
+    async fn attempt(&self, token: Option<&str>, operation: &str, variables: &Value) -> Result<Attempt> {
         let mut request = self.http.post(&self.endpoint).header("accept-language", "en");
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
         let answer = request.json(&json!({ "query": operation, "variables": variables })).send().await;
         let answer = answer.with_context(|| format!("no answer from {}; is the server running?", self.endpoint))?;
+        if answer.status() == reqwest::StatusCode::TOO_MANY_REQUESTS {
+            let seconds = answer.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+            return Ok(Attempt::Wait(Duration::from_secs(seconds.unwrap_or(1))));
+        }
         let mut body: Value = answer.json().await.context("the answer is no JSON; is this a Minthouse server?")?;
         if let Some(errors) = body.get("errors") {
             bail!("{operation}\n{errors:#}");
         }
-        Ok(body["data"].take())
+        Ok(Attempt::Done(body["data"].take()))
     }
 
     /// The payload of a mutation, which is the answer's only field; a user error is an error.

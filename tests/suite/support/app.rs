@@ -69,7 +69,7 @@ impl TestApp {
     }
 
     pub fn builder() -> Builder {
-        let cost = CostLimits { per_minute: 100_000_000, burst: 100_000_000, ..CostLimits::default() };
+        let cost = CostLimits { per_minute: 100_000_000, burst: 100_000_000, crowd: 1, ..CostLimits::default() };
         let settings = Settings { cost, ..Settings::default() };
         Builder { beginning: Beginning::Small, connections: 8, worker: true, settings }
     }

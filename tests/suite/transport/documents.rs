@@ -83,7 +83,7 @@ async fn introspection_is_for_those_who_may() {
 
 #[tokio::test]
 async fn a_bucket_that_is_empty_refuses_until_it_has_filled() {
-    let limits = CostLimits { maximum: 10, page: 20, per_minute: 60, burst: 10 };
+    let limits = CostLimits { maximum: 10, page: 20, per_minute: 60, burst: 10, crowd: 1 };
     let server = Server::with(|settings| settings.cost = limits).await;
     let paid = server.query_as("one", "{ items(first: 8) { name } }").await;
     assert_eq!(paid.json()["extensions"]["cost"], json!({"requested": 8, "remaining": 2, "limit": 10}));
