@@ -121,12 +121,14 @@ impl TransferObject {
     }
 
     /// Who gives it; nobody where it comes from the enterprise's treasury, or where you may not know.
-    async fn from_holder(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
+    #[graphql(name = "fromHolder")]
+    async fn giver(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
         find_holder(ctx, self.0.from_holder_id).await
     }
 
     /// Who receives it, unless you may not know.
-    async fn to_holder(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
+    #[graphql(name = "toHolder")]
+    async fn receiver(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
         find_holder(ctx, Some(self.0.to_holder_id)).await
     }
 

@@ -90,7 +90,7 @@ pub struct RequestId(pub String);
 impl RequestId {
     /// An identifier of ours. Version 7, so that log lines sort by time.
     pub fn fresh() -> Self {
-        Self(uuid::Uuid::now_v7().to_string())
+        Self(crate::platform::id::generate().to_string())
     }
 
     /// The client's own identifier where it is fit to be logged and echoed, else a fresh one.

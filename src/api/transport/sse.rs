@@ -261,6 +261,7 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
 }
 
 /// Sleeps until a token runs out; for ever where it does not.
+#[expect(clippy::disallowed_methods, reason = "it sleeps by the machine's clock, so it must read that one")]
 pub fn until(expiry: Option<SystemTime>) -> impl Future<Output = ()> + Send {
     match expiry {
         Some(expiry) => {

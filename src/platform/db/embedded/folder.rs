@@ -154,6 +154,7 @@ impl Folder {
 
     /// A cluster elsewhere that no link names: its data folder was deleted, which asks for a fresh start. Deleting
     /// data on a guess is not ours to do.
+    #[expect(clippy::disallowed_methods, reason = "the time only tells two folders' names apart")]
     fn set_forgotten_aside(&self) -> Result<(), StartError> {
         let cluster = self.cluster();
         if !cluster.exists() {
