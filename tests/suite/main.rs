@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod embedded;
+mod isolation;
 mod support;
 mod transport;
 mod walls;
