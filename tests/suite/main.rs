@@ -1,6 +1,8 @@
 //! The tests that cross a boundary: HTTP, the database, processes. One binary, as each more would link it all again.
 
+mod campaign;
 mod catalogue;
+mod draws;
 mod embedded;
 mod isolation;
 mod support;
