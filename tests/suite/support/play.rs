@@ -180,6 +180,12 @@ impl TestApp {
                   LEFT JOIN (SELECT activity_id, holder_id, count(*) AS made FROM draws GROUP BY 1, 2) AS d
                     USING (activity_id, holder_id)
                  WHERE p.used <> coalesce(d.made, 0)
+                UNION ALL
+                SELECT 'purchases of ' || t.holder_id FROM purchase_tallies AS t
+                  LEFT JOIN (SELECT l.offer_id, l.holder_id, sum(l.quantity) AS held FROM order_lines AS l
+                        JOIN orders AS o ON o.id = l.order_id WHERE o.state NOT IN ('CANCELLED', 'EXPIRED') GROUP BY 1, 2) AS l
+                    USING (offer_id, holder_id)
+                 WHERE t.quantity <> coalesce(l.held, 0)
             ) AS broken (what)",
         );
         assert_eq!(broken, "");
