@@ -7,6 +7,7 @@ mod embedded;
 mod events;
 mod idempotency;
 mod isolation;
+mod reads;
 mod sales;
 mod support;
 mod transport;
