@@ -9,6 +9,7 @@ mod idempotency;
 mod isolation;
 mod reads;
 mod sales;
+mod server;
 mod support;
 mod transport;
 mod walls;

@@ -1,6 +1,6 @@
 //! The GraphQL transports, over a small schema and a gate of fixed tokens.
 
-mod clients;
+pub mod clients;
 mod documents;
 mod http;
 mod sse;
