@@ -140,7 +140,7 @@ impl Visitor for Guest {
             finished.fetch_add(1, Ordering::SeqCst);
         });
         let request = request.data(self.knock.clone()).data(self.touched.clone()).data(kind);
-        Prepared { request, finish: Some(finish) }
+        Prepared { finish: Some(finish), ..Prepared::new(request) }
     }
 
     fn language(&self) -> Language {
