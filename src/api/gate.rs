@@ -78,17 +78,25 @@ impl Gate for TokenGate {
 impl Visitor for TokenVisitor {
     fn prepare(&self, request: Request, kind: OperationType) -> Prepared {
         let scope = ReadScope::of(&self.caller);
-        let reader = match kind {
-            OperationType::Query | OperationType::Mutation => Reader::of_request(self.platform.clone(), scope),
-            OperationType::Subscription => Reader::of_subscription(self.platform.clone(), scope),
+        let (reader, loaders, errands) = match kind {
+            OperationType::Query | OperationType::Mutation => {
+                let reader = Reader::of_request(self.platform.clone(), scope);
+                let (loaders, errands) = Loaders::with_errands(reader.clone());
+                (reader, loaders, Some(errands))
+            }
+            OperationType::Subscription => {
+                let reader = Reader::of_subscription(self.platform.clone(), scope);
+                (reader.clone(), Loaders::new(reader), None)
+            }
         };
-        Prepared::new(request.data(RequestContext {
+        let request = request.data(RequestContext {
             caller: self.caller.clone(),
             language: self.language,
             request_id: self.request_id.clone(),
-            loaders: Loaders::new(reader.clone()),
+            loaders,
             reader,
-        }))
+        });
+        Prepared { errands, ..Prepared::new(request) }
     }
 
     fn language(&self) -> Language {

@@ -127,7 +127,7 @@ pub async fn announce_in(tx: &TenantTx, collectible: &Collectible) -> Result<(),
 }
 
 pub fn check_texts(texts: &Texts<'_>) -> Result<(), Refusal<CatalogErrorCode>> {
-    for (field, name) in [("nameChinese", texts.name.0), ("nameEnglish", texts.name.1)] {
+    for (field, name) in [("name.chinese", texts.name.0), ("name.english", texts.name.1)] {
         if name.trim().is_empty() || name.chars().count() > 30 {
             return Err(Refusal::explained(
                 field,
@@ -137,7 +137,7 @@ pub fn check_texts(texts: &Texts<'_>) -> Result<(), Refusal<CatalogErrorCode>> {
             ));
         }
     }
-    for (field, text) in [("descriptionChinese", texts.description.0), ("descriptionEnglish", texts.description.1)] {
+    for (field, text) in [("description.chinese", texts.description.0), ("description.english", texts.description.1)] {
         if text.chars().count() > 500 {
             return Err(Refusal::explained(
                 field,

@@ -114,7 +114,7 @@ fn check(request: &EnterpriseRequest) -> Result<(), Refusal<EnterpriseErrorCode>
             "There is one house, and it is not created this way; choose STANDARD or PLATFORM.",
         ));
     }
-    for (field, name) in [("nameChinese", &request.name_chinese), ("nameEnglish", &request.name_english)] {
+    for (field, name) in [("name.chinese", &request.name_chinese), ("name.english", &request.name_english)] {
         if name.trim().is_empty() || name.chars().count() > 80 {
             return Err(Refusal::explained(
                 field,

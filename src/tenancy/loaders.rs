@@ -6,13 +6,16 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_graphql::dataloader::{DataLoader, Loader};
 use async_graphql::runtime::{Timer, TokioSpawner};
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream, FuturesUnordered};
+use futures_util::task::{FutureObj, Spawn, SpawnError};
+use futures_util::{FutureExt, Stream, StreamExt};
 
 use crate::platform::fault::Fault;
 use crate::tenancy::model::{Operator, OperatorId};
@@ -44,8 +47,20 @@ impl<K: Batch> Loader<K> for BatchReader {
 pub struct Loaders(DataLoader<BatchReader>);
 
 impl Loaders {
+    /// Loaders whose batches run in tasks of their own.
     pub fn new(reader: Reader) -> Self {
-        Self(DataLoader::new(BatchReader(reader), TokioSpawner::current(), NextTurn).max_batch_size(1000))
+        Self::with(reader, TokioSpawner::current())
+    }
+
+    /// Loaders whose batches are errands of the request's own task. There a batch is sent off once every sibling has
+    /// asked; a task of its own may run on another thread while they are still asking, and split it.
+    pub fn with_errands(reader: Reader) -> (Self, BoxStream<'static, ()>) {
+        let asked = Asked::default();
+        (Self::with(reader, asked.clone()), asked.run().boxed())
+    }
+
+    fn with(reader: Reader, spawner: impl Spawn + Send + Sync + 'static) -> Self {
+        Self(DataLoader::new(BatchReader(reader), spawner, NextTurn).max_batch_size(1000))
     }
 
     pub async fn one<K: Batch>(&self, key: K) -> Result<Option<K::Value>, Fault> {
@@ -65,6 +80,31 @@ fn shared_fault(fault: Arc<Fault>) -> Fault {
         Fault::Unauthenticated(why) => Fault::Unauthenticated(why),
         _ => Fault::internal(anyhow::anyhow!("{fault}")),
     })
+}
+
+/// Batches that have been asked for and wait to be run.
+#[derive(Clone, Default)]
+struct Asked(Arc<Mutex<Vec<FutureObj<'static, ()>>>>);
+
+impl Spawn for Asked {
+    fn spawn_obj(&self, batch: FutureObj<'static, ()>) -> Result<(), SpawnError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(batch);
+        Ok(())
+    }
+}
+
+impl Asked {
+    fn run(self) -> impl Stream<Item = ()> {
+        let mut running = FuturesUnordered::new();
+        stream::poll_fn(move |context| {
+            running.extend(self.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..));
+            match running.poll_next_unpin(context) {
+                Poll::Ready(Some(())) => Poll::Ready(Some(())),
+                // Nothing is asked for: whoever asks next is part of the same task.
+                Poll::Ready(None) | Poll::Pending => Poll::Pending,
+            }
+        })
+    }
 }
 
 /// Waits for the other resolvers of this turn of the executor, not for a clock: a fixed delay costs over a

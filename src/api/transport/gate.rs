@@ -12,6 +12,7 @@ use async_graphql::Request;
 use async_graphql::parser::types::OperationType;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 
 use crate::platform::fault::Fault;
 use crate::platform::language::Language;
@@ -75,11 +76,14 @@ pub struct Prepared {
     /// a subscription after its last event. Not awaited where the client went away first: what must happen in any
     /// case belongs into a destructor.
     pub finish: Option<BoxFuture<'static, ()>>,
+    /// What resolvers wait for and what is done in their own task: polled each time that all of them have come to
+    /// wait. Yields at each thing done, and never ends. Only for queries and mutations.
+    pub errands: Option<BoxStream<'static, ()>>,
 }
 
 impl Prepared {
     pub fn new(request: Request) -> Self {
-        Self { request, finish: None }
+        Self { request, finish: None, errands: None }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use async_graphql::parser::types::OperationType;
@@ -179,7 +180,8 @@ impl<E: Executor> Edge<E> {
         let Ready { prepared, kind, bill, language, request_id, span } = ready;
         let started = Instant::now();
         let timeout = self.settings.timeout;
-        let execution = AssertUnwindSafe(self.executor.execute(prepared.request)).catch_unwind();
+        let execution = with_errands(self.executor.execute(prepared.request), prepared.errands);
+        let execution = AssertUnwindSafe(execution).catch_unwind();
         let (mut response, failure) = match tokio::time::timeout(timeout, execution.instrument(span.clone())).await {
             Ok(Ok(response)) => (response, "failed"),
             Ok(Err(panic)) => (panic_response(&*panic), "panicked"),
@@ -193,6 +195,23 @@ impl<E: Executor> Edge<E> {
         attach(&mut response, bill);
         response
     }
+}
+
+/// Runs errands whenever the execution has come to wait, all of it in one task.
+async fn with_errands(execution: impl Future<Output = Response>, errands: Option<BoxStream<'static, ()>>) -> Response {
+    let Some(mut errands) = errands else { return execution.await };
+    let mut execution = std::pin::pin!(execution);
+    std::future::poll_fn(|context| {
+        loop {
+            if let Poll::Ready(response) = execution.as_mut().poll(context) {
+                return Poll::Ready(response);
+            }
+            if !matches!(errands.poll_next_unpin(context), Poll::Ready(Some(()))) {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
 }
 
 async fn conclude(finish: Option<BoxFuture<'static, ()>>, timeout: Duration, span: &tracing::Span) {

@@ -187,6 +187,15 @@ impl Builder {
 
     pub async fn start(self) -> TestApp {
         let database = copy(self.beginning).await;
+        self.start_on(database).await
+    }
+
+    /// One more server on a database that has one already.
+    pub async fn start_beside(self, other: &TestApp) -> TestApp {
+        self.start_on(other.database.clone()).await
+    }
+
+    async fn start_on(self, database: String) -> TestApp {
         let app = app(&database, self.connections);
         let shutdown = CancellationToken::new();
         let router = app.router(self.settings, recorder(), shutdown.clone()).expect("the schema is sound");

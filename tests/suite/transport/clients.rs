@@ -29,7 +29,7 @@ async fn run(program: &str, arguments: &[&str]) -> (bool, String) {
 }
 
 /// Runs a script and gives its lines that begin with "ok".
-async fn script(name: &str, parameters: Value) -> Vec<String> {
+pub async fn script(name: &str, parameters: Value) -> Vec<String> {
     INSTALLED
         .get_or_init(|| async {
             if !folder().join("node_modules").exists() {

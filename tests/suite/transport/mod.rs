@@ -1,6 +1,6 @@
 //! The GraphQL transports, over a small schema and a gate of fixed tokens.
 
-mod clients;
+pub mod clients;
 mod documents;
 mod http;
 mod sse;
@@ -140,7 +140,7 @@ impl Visitor for Guest {
             finished.fetch_add(1, Ordering::SeqCst);
         });
         let request = request.data(self.knock.clone()).data(self.touched.clone()).data(kind);
-        Prepared { request, finish: Some(finish) }
+        Prepared { finish: Some(finish), ..Prepared::new(request) }
     }
 
     fn language(&self) -> Language {

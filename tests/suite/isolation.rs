@@ -1,0 +1,300 @@
+//! Who may do what, tried on every root field: nobody in particular, the wrong kind of caller, a role without the
+//! permission, and the other enterprise, for which what is not its own must look like what does not exist.
+//!
+//! A new root field needs a line in [`TABLE`]; without one, these tests fail.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_graphql::parser::parse_schema;
+use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
+use minthouse::platform::id;
+use minthouse::tenancy::permission::Role;
+use serde_json::{Value, json};
+
+use crate::support::app::{TestApp, text};
+use crate::support::play::{AIRDROP, SUBMIT, key, phone, prize_of};
+use crate::support::stream::Stream;
+
+use Due::*;
+use Role::{Auditor, Finance, Operator as Campaigner};
+
+/// Whose token is due. Where a role is named, it is one that lacks the permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Anybody,
+    Signed,
+    Operator(Option<Role>),
+    Holder,
+    /// Either of the enterprise's two: an operator with the permission, or the holder concerned.
+    Either(Option<Role>),
+    House(Option<Role>),
+}
+
+/// A root field, who may use it, and an operation that does. `@name` stands for an ID of `alpha`, `@key` for a new key.
+type Line = (&'static str, Due, &'static str);
+
+#[rustfmt::skip]
+const TABLE: &[Line] = &[
+    ("Query.activities", Either(None), "{ activities(first: 100) { totalCount nodes { id } } }"),
+    ("Query.activity", Either(None), "{ activity(id: \"@activity\") { id state prizes { id } } }"),
+    ("Query.airdrop", Operator(None), "{ airdrop(id: \"@airdrop\") { id state rowCount } }"),
+    ("Query.claims", Either(None), "{ claims(filter: {activityId: \"@activity\"}) { totalCount nodes { id holder { id } } } }"),
+    ("Query.collectible", Either(None), "{ collectible(id: \"@collectible\") { id stock { supply } series { id } } }"),
+    ("Query.collectibles", Either(None), "{ collectibles(filter: {seriesId: \"@series\"}) { totalCount nodes { id } } }"),
+    ("Query.domain", Operator(None), "{ domain(id: \"@domain\") { id host verificationToken } }"),
+    ("Query.domains", Operator(None), "{ domains(first: 100) { totalCount nodes { id } } }"),
+    ("Query.draws", Either(None), "{ draws(filter: {activityId: \"@activity\"}) { totalCount nodes { id holder { id } } } }"),
+    ("Query.enterprise", Signed, "{ enterprise(id: \"@enterprise\") { id slug } }"),
+    ("Query.enterprises", House(None), "{ enterprises { totalCount nodes { id } } }"),
+    ("Query.eventTypes", Anybody, "{ eventTypes }"),
+    ("Query.events", Operator(None), "{ events(first: 200) { totalCount nodes { id data } } }"),
+    ("Query.holder", Either(Some(Finance)), "{ holder(id: \"@holder\") { id phoneMasked } }"),
+    ("Query.holders", Either(Some(Finance)), "{ holders(first: 100) { totalCount nodes { id phoneMasked } } }"),
+    ("Query.item", Either(None), "{ item(id: \"@item\") { id serialText holder { id } } }"),
+    ("Query.items", Either(None), "{ items(filter: {holderId: \"@holder\"}) { totalCount nodes { id } } }"),
+    ("Query.merchant", Operator(None), "{ merchant(id: \"@merchant\") { id merchantNumber } }"),
+    ("Query.merchants", Operator(None), "{ merchants(first: 100) { totalCount nodes { id } } }"),
+    ("Query.node", Either(None), "{ node(id: \"@activity\") { id __typename } }"),
+    ("Query.nodes", Either(None), "{ nodes(ids: [\"@activity\", \"@collectible\", \"@order\", \"@item\", \"@transfer\", \"@offer\"]) { id } }"),
+    ("Query.offers", Either(None), "{ offers(filter: {activityId: \"@sale\"}) { totalCount nodes { id } } }"),
+    ("Query.operator", Operator(None), "{ operator(id: \"@operator\") { id signIn role } }"),
+    ("Query.order", Either(None), "{ order(id: \"@order\") { id number lines { quantity } } }"),
+    ("Query.orders", Either(None), "{ orders(filter: {activityId: \"@sale\"}) { totalCount nodes { id } } }"),
+    ("Query.reviews", House(None), "{ reviews { totalCount nodes { id } } }"),
+    ("Query.series", Either(None), "{ series(id: \"@series\") { id name { text } } }"),
+    ("Query.seriesList", Either(None), "{ seriesList(first: 100) { totalCount nodes { id } } }"),
+    ("Query.transfer", Either(None), "{ transfer(id: \"@transfer\") { id state toHolder { id } } }"),
+    ("Query.transfers", Either(None), "{ transfers(filter: {itemId: \"@item\"}) { totalCount nodes { id } } }"),
+    ("Query.viewer", Anybody, "{ viewer { kind enterprise { id } } }"),
+    ("Mutation.operatorSignIn", Anybody, "mutation { operatorSignIn(input: {signIn: \"owner@alpha.example\", password: \"not-the-password\"}) { token userErrors { code } } }"),
+    ("Mutation.seriesCreate", Operator(Some(Auditor)), "mutation { seriesCreate(input: {name: {chinese: \"系\", english: \"S\"}, description: {chinese: \"\", english: \"\"}}) { series { id } userErrors { code } } }"),
+    ("Mutation.collectibleCreate", Operator(Some(Finance)), "mutation { collectibleCreate(input: {seriesId: \"@series\", name: {chinese: \"藏\", english: \"C\"}, description: {chinese: \"\", english: \"\"}, author: \"A\", supply: 5}) { collectible { id } userErrors { code } } }"),
+    ("Mutation.collectibleSubmit", Operator(Some(Finance)), "mutation { collectibleSubmit(input: {id: \"@collectible\"}) { collectible { id } userErrors { code } } }"),
+    ("Mutation.collectibleIssue", Operator(Some(Finance)), "mutation { collectibleIssue(input: {id: \"@collectible\", idempotencyKey: \"@key\"}) { collectible { id } userErrors { code } } }"),
+    ("Mutation.activityCreate", Operator(Some(Finance)), "mutation { activityCreate(input: {kind: AIRDROP, name: {chinese: \"活\", english: \"A\"}, opensAt: \"2026-01-01T00:00:00Z\", closesAt: \"2036-01-01T00:00:00Z\", prizes: [{collectibleId: \"@collectible\", level: 0, name: {chinese: \"奖\", english: \"P\"}, quantity: 1}]}) { activity { state } userErrors { code } } }"),
+    ("Mutation.activitySubmit", Operator(Some(Auditor)), "mutation { activitySubmit(input: {id: \"@draft\"}) { activity { id } userErrors { code } } }"),
+    ("Mutation.activityPublish", Operator(Some(Auditor)), "mutation { activityPublish(input: {id: \"@draft\", idempotencyKey: \"@key\"}) { activity { id } userErrors { code } } }"),
+    ("Mutation.activityPause", Operator(Some(Finance)), "mutation { activityPause(input: {id: \"@draft\"}) { activity { id } userErrors { code } } }"),
+    ("Mutation.activityResume", Operator(Some(Finance)), "mutation { activityResume(input: {id: \"@draft\"}) { activity { id } userErrors { code } } }"),
+    ("Mutation.activityEnd", Operator(Some(Finance)), "mutation { activityEnd(input: {id: \"@draft\"}) { activity { id } userErrors { code } } }"),
+    ("Mutation.activityDraw", Holder, "mutation { activityDraw(input: {activityId: \"@activity\", idempotencyKey: \"@key\"}) { draw { id } userErrors { code } } }"),
+    ("Mutation.claimTake", Holder, "mutation { claimTake(input: {id: \"@claim\", idempotencyKey: \"@key\"}) { claim { id } userErrors { code } } }"),
+    ("Mutation.airdropStart", Operator(Some(Finance)), "mutation { airdropStart(input: {activityId: \"@dropping\", prizeId: \"@prize\", phones: [\"13900000001\"], idempotencyKey: \"@key\"}) { airdrop { id } userErrors { code } } }"),
+    ("Mutation.holderSignOn", Operator(Some(Finance)), "mutation { holderSignOn(input: {phone: \"13900000002\"}) { holder { phoneMasked } userErrors { code } } }"),
+    ("Mutation.transferStart", Either(Some(Finance)), "mutation { transferStart(input: {itemId: \"@item\", toHolderId: \"@other\", idempotencyKey: \"@key\"}) { transfer { state } userErrors { code } } }"),
+    ("Mutation.transferCancel", Operator(Some(Auditor)), "mutation { transferCancel(input: {id: \"@transfer\"}) { transfer { id } userErrors { code } } }"),
+    ("Mutation.merchantCreate", Operator(Some(Campaigner)), "mutation { merchantCreate(input: {name: \"M\", merchantNumber: \"@key\"}) { merchant { state } userErrors { code } } }"),
+    ("Mutation.merchantVerify", Operator(Some(Campaigner)), "mutation { merchantVerify(input: {id: \"@merchant\"}) { merchant { id } userErrors { code } } }"),
+    ("Mutation.domainCreate", Operator(Some(Campaigner)), "mutation { domainCreate(input: {host: \"@key.example\", filingNumber: \"1\"}) { domain { state } userErrors { code } } }"),
+    ("Mutation.domainVerify", Operator(Some(Auditor)), "mutation { domainVerify(input: {id: \"@domain\"}) { domain { id } userErrors { code } } }"),
+    ("Mutation.offerCreate", Operator(Some(Campaigner)), "mutation { offerCreate(input: {activityId: \"@sale\", collectibleId: \"@collectible\", merchantId: \"@merchant\", priceMinor: 1, quantity: 1, limitPerHolder: 1}) { offer { id } userErrors { code } } }"),
+    ("Mutation.orderPlace", Holder, "mutation { orderPlace(input: {activityId: \"@sale\", lines: [{offerId: \"@offer\", quantity: 1}], idempotencyKey: \"@key\"}) { order { id } userErrors { code } } }"),
+    ("Mutation.orderPaymentStart", Holder, "mutation { orderPaymentStart(input: {orderId: \"@order\"}) { order { id } userErrors { code } } }"),
+    ("Mutation.sandboxPay", Holder, "mutation { sandboxPay(input: {orderId: \"@order\", idempotencyKey: \"@key\"}) { order { id } userErrors { code } } }"),
+    ("Mutation.orderCancel", Either(Some(Campaigner)), "mutation { orderCancel(input: {orderId: \"@order\", idempotencyKey: \"@key\"}) { order { id } userErrors { code } } }"),
+    ("Mutation.enterpriseCreate", House(None), "mutation { enterpriseCreate(input: {slug: \"gamma\", name: {chinese: \"丙\", english: \"Gamma\"}, ownerSignIn: \"owner@gamma.example\", ownerName: \"G\", ownerPassword: \"gamma-test-password\"}) { enterprise { slug } userErrors { code } } }"),
+    ("Mutation.reviewDecide", House(Some(Auditor)), "mutation { reviewDecide(input: {id: \"@review\", verdict: APPROVE}) { review { id } userErrors { code } } }"),
+    ("Subscription.events", Operator(None), "subscription { events(after: \"ZXZlbnRzOjA\") { id data } }"),
+    ("Subscription.issuanceProgress", Operator(None), "subscription { issuanceProgress(id: \"@collectible\") { id state } }"),
+    ("Subscription.transferStatus", Either(None), "subscription { transferStatus(id: \"@transfer\") { id state } }"),
+];
+
+/// One house with one of everything in `alpha`, and callers of every kind.
+struct Stage {
+    app: TestApp,
+    ids: BTreeMap<&'static str, String>,
+    holder: String,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let app = TestApp::builder().idle().start().await;
+        let owner = app.owner("alpha").await;
+        let (person, other) = (app.person("alpha", 1).await, app.person("alpha", 2).await);
+        let (activity, _) = app.activity(&owner, "DRAW").await;
+        let (dropping, prize) = app.activity(&owner, "AIRDROP").await;
+        let prize = prize.expect("an airdrop has a prize");
+        let sale = app.sale(&owner).await;
+        let collectible = app.collectible(&owner).await;
+        let order = app.buy(&person, &sale, 1).await;
+        let item = app.item(&person, &activity).await;
+        let claim = text(&app.draw(&person, &activity).await["claim"]["id"]);
+        let drop = json!({ "activityId": dropping, "prizeId": prize, "phones": [phone(2)], "idempotencyKey": key() });
+        let dropped = app.done(&owner, AIRDROP, json!({ "input": drop })).await;
+        let draft = app.draft(&owner, "AIRDROP", json!({ "prizes": [prize_of(&collectible, None, 1)] })).await;
+        let submitted = app.draft(&owner, "AIRDROP", json!({ "prizes": [prize_of(&collectible, None, 1)] })).await;
+        app.done(&owner, SUBMIT, json!({ "id": submitted["id"] })).await;
+        let review = app.review_of(&text(&submitted["id"])).await;
+        let operator = app.sql("SELECT id FROM operators WHERE sign_in = 'owner@alpha.example'");
+        let operator = id::format("operator", operator.parse().expect("a UUID"));
+        app.settle().await;
+
+        let first = async |query: &str| {
+            let found = app.ok(Some(&owner), query, json!({})).await;
+            text(&found.as_object().expect("fields").values().next().expect("one")["nodes"][0]["id"])
+        };
+        let ids = BTreeMap::from([
+            ("@series", first("{ seriesList { nodes { id } } }").await),
+            ("@domain", first("{ domains { nodes { id } } }").await),
+            ("@merchant", first("{ merchants { nodes { id } } }").await),
+            ("@transfer", first("{ transfers { nodes { id } } }").await),
+            ("@enterprise", app.enterprise("alpha").await.to_string()),
+            ("@activity", activity),
+            ("@airdrop", text(&dropped["airdrop"]["id"])),
+            ("@claim", claim),
+            ("@collectible", collectible),
+            ("@draft", text(&draft["id"])),
+            ("@dropping", dropping),
+            ("@holder", person.id),
+            ("@item", item),
+            ("@offer", sale.1),
+            ("@operator", operator),
+            ("@order", order),
+            ("@other", other.id),
+            ("@prize", prize),
+            ("@review", review),
+            ("@sale", sale.0),
+        ]);
+        Self { app, ids, holder: person.token }
+    }
+
+    /// The answer to an operation with `alpha`'s IDs filled in.
+    async fn send(&self, token: Option<&str>, operation: &str) -> Value {
+        self.send_with(token, operation, &self.ids).await
+    }
+
+    async fn send_with(&self, token: Option<&str>, operation: &str, ids: &BTreeMap<&str, String>) -> Value {
+        let mut operation = operation.replace("@key", &key());
+        // The longer names first: `@dropping` is not `@drop` and something.
+        let mut names: Vec<_> = ids.iter().collect();
+        names.sort_by_key(|(name, _)| std::cmp::Reverse(name.len()));
+        for (name, id) in names {
+            operation = operation.replace(name, id);
+        }
+        if operation.starts_with("subscription") {
+            let mut stream = Stream::open(&self.app, token, &operation, json!({})).await;
+            return stream.next().await.expect("a result");
+        }
+        self.app.send(token, &operation, json!({})).await
+    }
+
+    /// IDs of the same types that nothing has.
+    fn unknown(&self) -> BTreeMap<&'static str, String> {
+        let fresh = |known: &String| id::format(id::parse(known).expect("an ID").0, id::generate());
+        self.ids.iter().map(|(name, known)| (*name, fresh(known))).collect()
+    }
+
+    async fn refused(&self, token: Option<&str>, (field, _, operation): &Line, code: &str, who: &str) {
+        let answer = self.send(token, operation).await;
+        assert_eq!(answer["errors"][0]["extensions"]["code"], code, "{field} for {who}: {answer:#}");
+        assert!(answer["data"].as_object().is_none_or(|data| data.values().all(Value::is_null)), "{field}: {answer:#}");
+    }
+}
+
+fn root_fields() -> BTreeSet<String> {
+    let document = parse_schema(minthouse::api::schema::sdl()).expect("the SDL is valid");
+    let mut found = BTreeSet::new();
+    for definition in document.definitions {
+        let TypeSystemDefinition::Type(definition) = definition else { continue };
+        let name = definition.node.name.node.as_str();
+        if let (TypeKind::Object(object), "Query" | "Mutation" | "Subscription") = (&definition.node.kind, name) {
+            found.extend(object.fields.iter().map(|field| format!("{name}.{}", field.node.name.node)));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_root_field_is_in_the_table() {
+    let listed: BTreeSet<String> = TABLE.iter().map(|(field, ..)| (*field).to_owned()).collect();
+    assert_eq!(listed.len(), TABLE.len(), "a field stands twice in the table");
+    assert_eq!(listed, root_fields());
+    for (field, _, operation) in TABLE {
+        let name = field.split_once('.').expect("a type and a field").1;
+        assert!(operation.contains(name), "the operation for {field} does not use it");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_and_the_wrong_kind_of_caller_are_refused() {
+    let stage = Stage::set().await;
+    let (owner, house) = (stage.app.owner("alpha").await, stage.app.house(Role::Owner).await);
+    for line in TABLE {
+        let (field, due, operation) = line;
+        if *due == Anybody {
+            let answer = stage.send(None, operation).await;
+            assert!(answer.get("errors").is_none(), "{field}: {answer:#}");
+            continue;
+        }
+        stage.refused(None, line, "UNAUTHENTICATED", "a stranger").await;
+        let wrong: &[(&str, &String)] = match due {
+            Anybody | Signed => &[],
+            Operator(_) => &[("a holder", &stage.holder), ("the house", &house)],
+            Holder => &[("an operator", &owner), ("the house", &house)],
+            Either(_) => &[("the house", &house)],
+            House(_) => &[("an operator", &owner), ("a holder", &stage.holder)],
+        };
+        for (who, token) in wrong {
+            stage.refused(Some(token), line, "FORBIDDEN", who).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_without_the_permission_is_refused() {
+    let stage = Stage::set().await;
+    for line in TABLE {
+        let token = match line.1 {
+            Operator(Some(role)) | Either(Some(role)) => stage.app.operator("alpha", role).await,
+            House(Some(role)) => stage.app.house(role).await,
+            _ => continue,
+        };
+        stage.refused(Some(&token), line, "FORBIDDEN", "a role that may not").await;
+    }
+    assert_eq!(stage.app.count("SELECT count(*)::text FROM reviews WHERE state = 'PENDING'"), 1, "nothing was decided");
+}
+
+/// What may differ between two refusals of the same thing.
+fn bare(mut answer: Value) -> String {
+    if let Some(answer) = answer.as_object_mut() {
+        answer.remove("extensions");
+    }
+    let mut text = answer.to_string();
+    for word in answer.to_string().split(['"', '`', ' ', '\'']) {
+        if id::parse(word).is_ok() || uuid::Uuid::parse_str(word).is_ok() {
+            text = text.replace(word, "…");
+        }
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_anothers_looks_like_what_is_not_there() {
+    let stage = Stage::set().await;
+    let rival = stage.app.owner("beta").await;
+    let rival_holder = stage.app.person("beta", 1).await.token;
+    let owner = stage.app.owner("alpha").await;
+    let unknown = stage.unknown();
+    let own = |answer: &Value| stage.ids.values().any(|id| answer.to_string().contains(id.as_str()));
+    for (field, due, operation) in TABLE {
+        let callers: &[(&String, &String)] = match due {
+            Anybody | House(_) => continue,
+            Signed | Operator(_) => &[(&rival, &owner)],
+            Holder => &[(&rival_holder, &stage.holder)],
+            Either(_) => &[(&rival, &owner), (&rival_holder, &stage.holder)],
+        };
+        for (stranger, rightful) in callers {
+            let seen = stage.send(Some(stranger), operation).await;
+            assert!(!own(&seen), "{field} shows alpha's to beta: {seen:#}");
+            let takes_ids = operation.replace("@key", "").contains('@');
+            if !takes_ids {
+                continue;
+            }
+            let missing = stage.send_with(Some(stranger), operation, &unknown).await;
+            assert_eq!(bare(seen), bare(missing.clone()), "{field} tells the foreign from the unknown");
+            // Were the rightful caller answered like this too, the comparison above would prove nothing.
+            let rightful = stage.send(Some(rightful), operation).await;
+            assert_ne!(bare(rightful), bare(missing), "{field} finds nothing for whom it belongs to");
+        }
+    }
+}
