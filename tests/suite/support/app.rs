@@ -164,24 +164,9 @@ impl TestApp {
 }
 
 impl Builder {
-    pub fn beginning(mut self, beginning: Beginning) -> Self {
-        self.beginning = beginning;
-        self
-    }
-
-    pub fn connections(mut self, connections: usize) -> Self {
-        self.connections = connections;
-        self
-    }
-
     /// Without background work; `app.settle()` does it when the test wants it.
     pub fn idle(mut self) -> Self {
         self.worker = false;
-        self
-    }
-
-    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
-        change(&mut self.settings);
         self
     }
 

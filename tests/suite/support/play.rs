@@ -142,13 +142,6 @@ impl TestApp {
         self.done(&house, DECIDE, json!({ "id": review, "verdict": "APPROVE" })).await;
     }
 
-    /// A draft all the way to its publication.
-    pub async fn go_live(&self, operator: &str, activity: &str) {
-        self.done(operator, SUBMIT, json!({ "id": activity })).await;
-        self.approve(activity).await;
-        self.done(operator, PUBLISH, json!({ "id": activity, "key": key() })).await;
-    }
-
     /// Does the background work that is due. Meant for a house without workers of its own.
     pub async fn settle(&self) {
         self.app.settle().await.expect("the background work can be done");

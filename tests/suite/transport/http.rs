@@ -16,7 +16,7 @@ async fn an_operation_is_answered_with_its_cost_and_its_request_id() {
     let body = answer.json();
     assert_eq!(body["data"]["hello"], "Hello, world!");
     assert_eq!(body["data"]["requestId"], answer.header("x-request-id"));
-    assert_eq!(body["extensions"]["cost"], json!({"requested": 1, "remaining": 19_999, "limit": 20_000}));
+    assert_eq!(body["extensions"]["cost"], json!({"requested": 1, "remaining": 4_999, "limit": 5_000}));
     assert_eq!(server.finished.load(Ordering::SeqCst), 1);
 
     let again = server.query("{ items(first: 3) { name } }").await.json();
