@@ -123,7 +123,6 @@ codes!(EnterpriseErrorCode, EnterpriseUserError, {
 codes!(SignInErrorCode, SignInUserError, {
     WrongCredentials = "WRONG_CREDENTIALS": "登录名或密码不正确。" / "The sign-in name or the password is wrong; try again or have your owner reset it.",
     EnterpriseNotActive = "ENTERPRISE_NOT_ACTIVE": "企业未启用或已停用，请联系平台运营方。" / "The enterprise is not active; contact the house that runs this service.",
-    TooManyAttempts = "TOO_MANY_ATTEMPTS": "尝试次数过多，请稍后再试。" / "Too many attempts for this sign-in name; wait a minute and try again.",
 });
 
 codes!(ReviewErrorCode, ReviewUserError, {

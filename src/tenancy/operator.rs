@@ -3,6 +3,7 @@
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
+use tokio::sync::Semaphore;
 
 use crate::platform::fault::Fault;
 use crate::platform::randomness::Randomness;
@@ -26,9 +27,14 @@ pub fn check_password(field: &str, password: &str) -> Result<(), Refusal<Enterpr
     Err(Refusal::explained(field, EnterpriseErrorCode::InvalidInput, chinese, english))
 }
 
+/// How many passwords are hashed at the same time. Each takes 19 MiB and a processor: a flood of sign-ins has to queue
+/// here, or it would take the machine's memory with it.
+static HASHING: Semaphore = Semaphore::const_new(4);
+
 /// A PHC string. Takes tens of milliseconds of processor time by design, so it runs on the blocking pool.
 pub async fn hash_password(randomness: &dyn Randomness, password: &str) -> Result<String, Fault> {
     let (password, salt) = (password.to_owned(), randomness.bytes::<16>());
+    let _turn = HASHING.acquire().await.map_err(Fault::internal)?;
     tokio::task::spawn_blocking(move || {
         argon2().hash_password_with_salt(password.as_bytes(), &salt).map(|hash| hash.to_string())
     })
@@ -38,6 +44,7 @@ pub async fn hash_password(randomness: &dyn Randomness, password: &str) -> Resul
 }
 
 pub async fn verify_password(phc: String, password: String) -> Result<bool, Fault> {
+    let _turn = HASHING.acquire().await.map_err(Fault::internal)?;
     tokio::task::spawn_blocking(move || {
         PasswordHash::new(&phc).is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
     })
