@@ -167,7 +167,7 @@ fn only(answers: Vec<Answer>) -> Result<Answer, Fault> {
 // have tried again, not the caller's.
 fn same(fault: &Fault) -> Fault {
     match fault {
-        Fault::Unavailable(_) | Fault::Contended(_) => Fault::Unavailable(anyhow!("{fault}")),
-        _ => Fault::internal(anyhow!("{fault}")),
+        Fault::Unavailable(_) | Fault::Contended(_) => Fault::Unavailable(anyhow!(fault.with_causes())),
+        _ => Fault::internal(anyhow!(fault.with_causes())),
     }
 }

@@ -38,7 +38,7 @@ async fn ready(State(surface): State<Surface>) -> Response {
     match tokio::time::timeout(std::time::Duration::from_secs(2), asked).await {
         Ok(Ok(_)) => Json(json!({ "ready": true })).into_response(),
         Ok(Err(fault)) => {
-            tracing::warn!("not ready: {fault}");
+            tracing::warn!("not ready: {}", fault.with_causes());
             (
                 StatusCode::SERVICE_UNAVAILABLE,
                 Json(json!({ "ready": false, "because": "the database does not answer" })),

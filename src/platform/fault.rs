@@ -24,18 +24,24 @@ pub enum Fault {
     TooComplex(String),
     #[error("timed out")]
     TimedOut,
-    #[error("unavailable: {0}")]
+    #[error("unavailable")]
     Unavailable(#[source] anyhow::Error),
     /// Lost a race that a second try may win; the edge tries again before a client ever sees this.
-    #[error("contended: {0:#}")]
+    #[error("contended")]
     Contended(#[source] anyhow::Error),
-    #[error("internal: {0:#}")]
+    #[error("internal")]
     Internal(#[source] anyhow::Error),
 }
 
 impl Fault {
     pub fn internal(cause: impl Into<anyhow::Error>) -> Self {
         Self::Internal(cause.into())
+    }
+
+    /// The fault and its causes in one line, for the log. Never for a client.
+    pub fn with_causes(&self) -> String {
+        let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
+        causes.fold(self.to_string(), |line, cause| format!("{line}: {cause}"))
     }
 
     /// The closed set of codes that clients may branch on.

@@ -68,11 +68,13 @@ impl SalesServices {
     }
 
     pub fn provider(&self, channel: PaymentChannel) -> Result<&dyn PaymentProvider, Fault> {
-        self.providers
-            .iter()
-            .find(|provider| provider.channel() == channel)
-            .map(|provider| &**provider)
-            .ok_or_else(|| Fault::Unavailable(anyhow::anyhow!("no provider for {channel:?} is configured")))
+        self.providers.iter().find(|provider| provider.channel() == channel).map(|provider| &**provider).ok_or_else(
+            || {
+                Fault::Unavailable(anyhow::anyhow!(
+                    "no payment provider for {channel:?} is configured; play money needs --development"
+                ))
+            },
+        )
     }
 
     pub fn sandbox(&self) -> Option<&Sandbox> {

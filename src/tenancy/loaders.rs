@@ -76,9 +76,9 @@ impl Loaders {
 // Each of the waiters on a broken batch gets a fault of its own that names the same cause.
 fn shared_fault(fault: Arc<Fault>) -> Fault {
     Arc::try_unwrap(fault).unwrap_or_else(|fault| match &*fault {
-        Fault::Unavailable(_) | Fault::Contended(_) => Fault::Unavailable(anyhow::anyhow!("{fault}")),
+        Fault::Unavailable(_) | Fault::Contended(_) => Fault::Unavailable(anyhow::anyhow!(fault.with_causes())),
         Fault::Unauthenticated(why) => Fault::Unauthenticated(why),
-        _ => Fault::internal(anyhow::anyhow!("{fault}")),
+        _ => Fault::internal(anyhow::anyhow!(fault.with_causes())),
     })
 }
 

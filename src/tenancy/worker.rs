@@ -46,7 +46,7 @@ pub async fn run(job: Arc<dyn Job>, mut commits: watch::Receiver<u64>, shutdown:
         let rest = match round(&*job).await {
             Ok(round) => {
                 for (tenant, fault) in &round.failures {
-                    tracing::error!(job = job.name(), %tenant, "one tenant's work failed and will be tried again: {fault}");
+                    tracing::error!(job = job.name(), %tenant, "one tenant's work failed and will be tried again: {}", fault.with_causes());
                 }
                 match (round.served, round.failures.len()) {
                     (0, 0) => REST,
@@ -55,7 +55,7 @@ pub async fn run(job: Arc<dyn Job>, mut commits: watch::Receiver<u64>, shutdown:
                 }
             }
             Err(fault) => {
-                tracing::error!(job = job.name(), "a round failed and will be tried again: {fault}");
+                tracing::error!(job = job.name(), "a round failed and will be tried again: {}", fault.with_causes());
                 AFTER_FAILURE
             }
         };

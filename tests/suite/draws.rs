@@ -119,7 +119,8 @@ async fn a_crowd_draws_exactly_what_there_is() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_servers_draw_on_one_activity() {
     let here = TestApp::builder().idle().start().await;
-    let there = TestApp::builder().idle().start_beside(&here).await;
+    // The second with hardly a connection: a crowd may wait there, and must not lock itself out.
+    let there = TestApp::builder().idle().connections(1).start_beside(&here).await;
     let (activity, _) = here.activity(&here.owner("alpha").await, "DRAW").await;
     let people = here.people("alpha", 40).await;
     let turns = people.iter().flat_map(|person| [(&here, person), (&there, person), (&here, person), (&there, person)]);

@@ -298,3 +298,59 @@ async fn what_is_anothers_looks_like_what_is_not_there() {
         }
     }
 }
+
+/// An operation on what is one's own, into which something of the other's is slipped.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_anothers_is_taken_into_what_is_ones_own() {
+    let stage = Stage::set().await;
+    let app = &stage.app;
+    let rival = app.owner("beta").await;
+    let (person, friend) = (app.person("beta", 1).await, app.person("beta", 2).await);
+    let (draw, _) = app.activity(&rival, "DRAW").await;
+    let (dropping, prize) = app.activity(&rival, "AIRDROP").await;
+    let (sale, offer) = app.sale(&rival).await;
+    let collectible = app.collectible(&rival).await;
+    let item = app.item(&person, &draw).await;
+    let draft = text(&app.draft(&rival, "SALE", json!({})).await["id"]);
+    let merchant = app.ok(Some(&rival), "{ merchants { nodes { id } } }", json!({})).await;
+    let own = BTreeMap::from([
+        ("@dropping", dropping),
+        ("@prize", prize.expect("an airdrop has a prize")),
+        ("@sale", sale),
+        ("@offer", offer),
+        ("@collectible", collectible),
+        ("@item", item),
+        ("@other", friend.id),
+        ("@draft", draft),
+        ("@merchant", text(&merchant["merchants"]["nodes"][0]["id"])),
+    ]);
+    let offering = "mutation { offerCreate(input: {activityId: \"@draft\", collectibleId: \"@collectible\", merchantId: \"@merchant\", priceMinor: 1, quantity: 1, limitPerHolder: 1}) { offer { id } userErrors { code } } }";
+    let line = |field: &str| TABLE.iter().find(|(name, ..)| name.ends_with(field)).expect("it is in the table").2;
+    let slipped = [
+        ("@prize", &rival, line(".airdropStart"), "PRIZE_NOT_FOUND"),
+        ("@dropping", &rival, line(".airdropStart"), "NOT_FOUND"),
+        ("@offer", &person.token, line(".orderPlace"), "OFFER_NOT_FOUND"),
+        ("@sale", &person.token, line(".orderPlace"), "ACTIVITY_NOT_FOUND"),
+        ("@other", &person.token, line(".transferStart"), "HOLDER_NOT_FOUND"),
+        ("@item", &rival, line(".transferStart"), "ITEM_NOT_FOUND"),
+        ("@collectible", &rival, offering, "COLLECTIBLE_NOT_FOUND"),
+        ("@merchant", &rival, offering, "MERCHANT_NOT_FOUND"),
+        ("@draft", &rival, offering, "ACTIVITY_NOT_FOUND"),
+    ];
+    for (name, token, operation, code) in slipped {
+        let mut ids = own.clone();
+        ids.insert(name, stage.ids[name].clone());
+        let answer = stage.send_with(Some(token), operation, &ids).await;
+        let payload = answer["data"].as_object().and_then(|data| data.values().next()).expect("a payload");
+        assert_eq!(payload["userErrors"][0]["code"], code, "{name} in {operation}: {answer:#}");
+    }
+    // With its own everywhere, each of them goes well: it was the other's that was refused.
+    for (token, operation) in
+        [(&rival, line(".airdropStart")), (&person.token, line(".orderPlace")), (&rival, offering)]
+    {
+        let answer = stage.send_with(Some(token), operation, &own).await;
+        let payload = answer["data"].as_object().and_then(|data| data.values().next()).expect("a payload");
+        assert_eq!(payload["userErrors"], json!([]), "{operation}");
+    }
+    app.sums_hold();
+}

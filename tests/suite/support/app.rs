@@ -164,6 +164,11 @@ impl TestApp {
 }
 
 impl Builder {
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
     /// Without background work; `app.settle()` does it when the test wants it.
     pub fn idle(mut self) -> Self {
         self.worker = false;
