@@ -29,6 +29,7 @@ use crate::platform::secrets::Secrets;
 use crate::sales::expire::OrderExpiryJob;
 use crate::sales::model::OrderId;
 use crate::sales::{SalesServices, deliver};
+use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::TenantTx;
 use crate::tenancy::token::Tokens;
 use crate::tenancy::worker::{self, Job};
@@ -96,7 +97,16 @@ impl App {
         tasks
     }
 
-    /// Does background work in this very task until none is left. For commands that need its results and for tests.
+    /// One turn of every job for one enterprise, in this very task. For commands that wait for its results.
+    pub async fn work_for(&self, tenant: EnterpriseId) -> Result<(), Fault> {
+        for job in &self.jobs {
+            job.work(tenant).await?;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        Ok(())
+    }
+
+    /// Does background work in this very task until none is left. For tests.
     pub async fn settle(&self) -> Result<(), Fault> {
         loop {
             let mut served = 0;

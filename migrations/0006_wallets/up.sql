@@ -37,6 +37,9 @@ CREATE TABLE items (
     CONSTRAINT items_acquired_check CHECK ((holder_id IS NULL) = (acquired_at IS NULL))
 );
 CREATE INDEX items_holder_index ON items (tenant_id, holder_id, id);
+-- What has been given out, without wading through the treasury.
+CREATE INDEX items_held_index ON items (tenant_id, id) WHERE holder_id IS NOT NULL;
+CREATE INDEX items_held_collectible_index ON items (tenant_id, collectible_id, id) WHERE holder_id IS NOT NULL;
 
 CREATE TABLE transfers (
     tenant_id uuid NOT NULL,

@@ -54,7 +54,7 @@ BEGIN
         EXECUTE format('GRANT UPDATE ON %I TO minthouse_tenant', table_name);
     END LOOP;
 END $$;
--- The relay takes rows out of the outbox; old idempotency keys are swept.
+-- The relay takes rows out of the outbox; idempotency keys older than 72 hours may be swept.
 GRANT DELETE ON outbox, idempotency_keys TO minthouse_tenant;
 -- A line gets its serial numbers when its order is paid; the rest of it never changes.
 GRANT UPDATE (first_serial) ON order_lines TO minthouse_tenant;

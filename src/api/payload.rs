@@ -30,6 +30,7 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, Refusal<C>>>,
 {
+    ctx.request().reader.release().await;
     for attempt in 1.. {
         return match use_case().await {
             Ok(value) => Ok(Outcome { value: Some(value), user_errors: Vec::new() }),

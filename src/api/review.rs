@@ -16,58 +16,65 @@ use crate::platform::fault::Fault;
 use crate::platform::page::{CreatedOrder, Page, PageRule};
 use crate::platform::refusal::Refusal;
 use crate::tenancy::graphql::EnterpriseObject;
-use crate::tenancy::model::{Review, ReviewErrorCode, ReviewId, ReviewState, ReviewSubject, ReviewUserError};
+use crate::tenancy::model::{
+    Enterprise, Review, ReviewErrorCode, ReviewId, ReviewState, ReviewSubject, ReviewUserError,
+};
 use crate::tenancy::review::{self, Decision};
 use crate::tenancy::scope::{HouseScope, HouseTx};
+use crate::tenancy::store;
 
 const REVIEW_PAGES: PageRule = PageRule { list: "reviews", default: 20, maximum: 100 };
 
-pub struct ReviewObject(pub Review);
+pub struct ReviewObject {
+    review: Review,
+    /// Read with the review: the house's loaders are no tenant's.
+    enterprise: Option<Enterprise>,
+}
 
 /// Something that waits for the house's word, or had it.
 #[Object(name = "Review")]
 impl ReviewObject {
     /// Its ID.
     pub async fn id(&self) -> ReviewId {
-        self.0.id
+        self.review.id
     }
 
     /// Whose it is.
-    async fn enterprise(&self, ctx: &Context<'_>) -> Result<Option<EnterpriseObject>> {
-        crate::tenancy::graphql::find(ctx, self.0.tenant_id).await
+    async fn enterprise(&self) -> Option<EnterpriseObject> {
+        self.enterprise.clone().map(EnterpriseObject)
     }
 
     /// What kind of thing it is about.
     async fn subject_kind(&self) -> ReviewSubject {
-        self.0.subject_kind
+        self.review.subject_kind
     }
 
     /// The ID of what it is about.
     async fn subject_id(&self) -> String {
-        match self.0.subject_kind {
-            ReviewSubject::Collectible => CollectibleId::from_uuid(self.0.subject_id).to_string(),
-            ReviewSubject::Activity => ActivityId::from_uuid(self.0.subject_id).to_string(),
+        match self.review.subject_kind {
+            ReviewSubject::Collectible => CollectibleId::from_uuid(self.review.subject_id).to_string(),
+            ReviewSubject::Activity => ActivityId::from_uuid(self.review.subject_id).to_string(),
         }
     }
 
     /// Where it stands.
     async fn state(&self) -> ReviewState {
-        self.0.state
+        self.review.state
     }
 
     /// What the house said.
     async fn remark(&self) -> Option<&str> {
-        self.0.remark.as_deref()
+        self.review.remark.as_deref()
     }
 
     /// When it was handed in.
     async fn submitted_at(&self) -> DateTime<Utc> {
-        self.0.submitted_at
+        self.review.submitted_at
     }
 
     /// When it was decided.
     async fn decided_at(&self) -> Option<DateTime<Utc>> {
-        self.0.decided_at
+        self.review.decided_at
     }
 }
 
@@ -101,7 +108,14 @@ impl ReviewQuery {
         let rows = review::list(&tx, state, &page).await.map_err(raise)?;
         let wants_total = crate::api::connection::wants_total(ctx);
         let total = if wants_total { review::count(&tx, state).await.map_err(raise)? } else { 0 };
-        Ok(connect(&page, rows, total, |row| row.id, ReviewObject))
+        let mut tenants: Vec<_> = rows.iter().map(|row| row.tenant_id).collect();
+        tenants.dedup();
+        let enterprises = store::enterprises_by_id(&tx, &tenants).await.map_err(raise)?;
+        let object = |review: Review| {
+            let enterprise = enterprises.get(&review.tenant_id).cloned();
+            ReviewObject { review, enterprise }
+        };
+        Ok(connect(&page, rows, total, |row| row.id, object))
     }
 }
 
@@ -147,7 +161,16 @@ impl ReviewMutation {
             decide(ctx.platform(), house, input.id, &decision).await
         })
         .await?;
-        Ok(ReviewPayload { review: outcome.value.map(ReviewObject), user_errors: outcome.user_errors })
+        let review = match outcome.value {
+            Some(review) => {
+                let tx = HouseTx::read(&ctx.platform().database).await.map_err(raise)?;
+                let enterprise =
+                    store::enterprises_by_id(&tx, &[review.tenant_id]).await.map_err(raise)?.remove(&review.tenant_id);
+                Some(ReviewObject { review, enterprise })
+            }
+            None => None,
+        };
+        Ok(ReviewPayload { review, user_errors: outcome.user_errors })
     }
 }
 

@@ -127,6 +127,9 @@ impl IssuanceJob {
                 advance_in(&tx, &before, state, issued, before.operation_id).await?;
             }
             Some(Receipt::Pending) => {}
+            Some(Receipt::Refused) => {
+                advance_in(&tx, &before, CollectibleState::Failed, before.issued_count, before.operation_id).await?;
+            }
             // It never arrived: the same operation goes out again.
             Some(Receipt::Unknown) | None => {
                 advance_in(&tx, &before, CollectibleState::Submitted, before.issued_count, before.operation_id).await?;

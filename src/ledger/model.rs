@@ -56,6 +56,8 @@ pub enum Receipt {
     Unknown,
     /// Accepted, not yet in a block.
     Pending,
+    /// Refused for good: it was not and will not be carried out.
+    Refused,
     /// In a block, for good.
     Confirmed { block: i64, position: i32 },
 }

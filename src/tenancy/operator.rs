@@ -1,5 +1,7 @@
 //! Operators: the people at an enterprise's console, and their passwords.
 
+use std::sync::{Arc, LazyLock};
+
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -29,27 +31,33 @@ pub fn check_password(field: &str, password: &str) -> Result<(), Refusal<Enterpr
 
 /// How many passwords are hashed at the same time. Each takes 19 MiB and a processor: a flood of sign-ins has to queue
 /// here, or it would take the machine's memory with it.
-static HASHING: Semaphore = Semaphore::const_new(4);
+static HASHING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(4)));
+
+/// Runs `work` on the blocking pool in its turn. The turn goes along with the work: a caller who hangs up must not make
+/// room for the next while the hashing goes on.
+async fn in_turn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {
+    let turn = HASHING.clone().acquire_owned().await.map_err(Fault::internal)?;
+    let hashing = tokio::task::spawn_blocking(move || {
+        let result = work();
+        drop(turn);
+        result
+    });
+    hashing.await.map_err(Fault::internal)
+}
 
 /// A PHC string. Takes tens of milliseconds of processor time by design, so it runs on the blocking pool.
 pub async fn hash_password(randomness: &dyn Randomness, password: &str) -> Result<String, Fault> {
     let (password, salt) = (password.to_owned(), randomness.bytes::<16>());
-    let _turn = HASHING.acquire().await.map_err(Fault::internal)?;
-    tokio::task::spawn_blocking(move || {
-        argon2().hash_password_with_salt(password.as_bytes(), &salt).map(|hash| hash.to_string())
-    })
-    .await
-    .map_err(Fault::internal)?
-    .map_err(|error| Fault::internal(anyhow::anyhow!("argon2: {error}")))
+    in_turn(move || argon2().hash_password_with_salt(password.as_bytes(), &salt).map(|hash| hash.to_string()))
+        .await?
+        .map_err(|error| Fault::internal(anyhow::anyhow!("argon2: {error}")))
 }
 
 pub async fn verify_password(phc: String, password: String) -> Result<bool, Fault> {
-    let _turn = HASHING.acquire().await.map_err(Fault::internal)?;
-    tokio::task::spawn_blocking(move || {
+    in_turn(move || {
         PasswordHash::new(&phc).is_ok_and(|hash| argon2().verify_password(password.as_bytes(), &hash).is_ok())
     })
     .await
-    .map_err(Fault::internal)
 }
 
 /// Sign-in names are compared without case.

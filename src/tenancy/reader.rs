@@ -70,6 +70,14 @@ impl Reader {
         Ok(ReadGuard::Shared(guard))
     }
 
+    /// Gives the request's connection back, if it has one: a mutation that follows needs one of its own, and requests
+    /// that hold one while they wait for another would wait for each other.
+    pub async fn release(&self) {
+        if let Some(shared) = &self.shared {
+            shared.lock().await.take();
+        }
+    }
+
     async fn open(&self, scope: &ReadScope) -> Result<TenantTx, Fault> {
         match scope {
             ReadScope::Tenant(scope) => scope.read(&self.platform.database).await,

@@ -27,6 +27,8 @@ pub trait Job: Send + Sync + 'static {
 const REST: Duration = Duration::from_millis(1000);
 /// How long it rests while work is under way, so that what comes close together is done together.
 const BREATH: Duration = Duration::from_millis(15);
+/// How long one tenant's step may take, before the others' turn comes.
+const STEP_WITHIN: Duration = Duration::from_secs(60);
 /// How long it rests after a failure.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
@@ -74,7 +76,8 @@ pub async fn run(job: Arc<dyn Job>, mut commits: watch::Receiver<u64>, shutdown:
 pub async fn round(job: &dyn Job) -> Result<Round, Fault> {
     let mut round = Round::default();
     for tenant in job.tenants_due().await? {
-        match job.work(tenant).await {
+        let work = tokio::time::timeout(STEP_WITHIN, job.work(tenant)).await;
+        match work.unwrap_or(Err(Fault::TimedOut)) {
             Ok(()) => round.served += 1,
             Err(fault) => round.failures.push((tenant, fault)),
         }

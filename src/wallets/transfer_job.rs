@@ -111,6 +111,7 @@ impl TransferJob {
                 .filter_map(|transfer| match receipts.get(&transfer.id.uuid()) {
                     Some(Receipt::Confirmed { .. }) => Some((transfer.id, TransferState::Confirmed)),
                     Some(Receipt::Pending) => None,
+                    Some(Receipt::Refused) => Some((transfer.id, TransferState::Failed)),
                     Some(Receipt::Unknown) | None if state == TransferState::Submitted => {
                         Some((transfer.id, TransferState::Unknown))
                     }

@@ -72,8 +72,9 @@ impl ActivityObject {
         self.0.window().phase()
     }
 
-    /// What the house said of it.
-    async fn review_remark(&self) -> Option<&str> {
+    /// What the house said of it, to the enterprise.
+    async fn review_remark(&self, ctx: &Context<'_>) -> Option<&str> {
+        ctx.request().operator().ok()?;
         self.0.review_remark.as_deref()
     }
 

@@ -89,7 +89,7 @@ impl<E: Executor> Edge<E> {
         })
     }
 
-    fn buckets_of(&self, visitor: &Arc<dyn Visitor>) -> &Buckets {
+    pub fn buckets_of(&self, visitor: &Arc<dyn Visitor>) -> &Buckets {
         if visitor.speaks_for_many() { &self.crowds } else { &self.buckets }
     }
 

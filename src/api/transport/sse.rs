@@ -283,7 +283,7 @@ pub async fn reserve<E: Executor>(edge: &Arc<Edge<E>>, call: &Call) -> Result<Re
         outbox,
         queue: Mutex::new(Some(queue)),
     };
-    edge.buckets.charge(&channel.bucket, 1)?;
+    edge.buckets_of(&visitor).charge(&channel.bucket, 1)?;
     // 128 random bits: a version 7 identifier could be guessed in part.
     let token = random_token()?;
     {

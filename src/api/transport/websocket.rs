@@ -224,12 +224,14 @@ impl<E: Executor> Connection<E> {
         };
         let id = message.get("id").and_then(|id| id.as_str()).filter(|id| !id.is_empty()).map(str::to_owned);
         let payload = message.remove("payload").filter(|payload| !payload.is_null());
-        if matches!(message["type"].as_str(), Some("connection_init" | "ping" | "pong"))
+        let kind = message.remove("type");
+        let kind = kind.as_ref().and_then(|kind| kind.as_str());
+        if matches!(kind, Some("connection_init" | "ping" | "pong"))
             && payload.as_ref().is_some_and(|payload| !payload.is_object())
         {
             return farewell(4400, "Invalid message: payload is an object");
         }
-        match (message["type"].as_str(), id, payload) {
+        match (kind, id, payload) {
             (Some("connection_init"), _, payload) => self.initialise(payload.unwrap_or_default()).await,
             (Some("ping"), ..) => {
                 self.send(Outgoing::Pong.message()).await;

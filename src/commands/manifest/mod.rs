@@ -318,7 +318,13 @@ impl Bench<'_> {
             let found = CollectibleId::fetch(&tx, &[id]).await?.remove(&id).context("the collectible is gone")?;
             drop(tx);
             match found.state {
-                CollectibleState::Draft | CollectibleState::Rejected => {
+                CollectibleState::Rejected => {
+                    bail!(
+                        "the house has rejected it: {}; decide it through the API",
+                        found.review_remark.unwrap_or_default()
+                    )
+                }
+                CollectibleState::Draft => {
                     collectible::submit(&self.app.platform, &self.scope, id).await.map_err(plain)?;
                 }
                 CollectibleState::InReview => self.approve(id.uuid()).await?,
@@ -327,7 +333,7 @@ impl Bench<'_> {
                     issue::start(&self.app.platform, &self.scope, id, &key).await.map_err(plain)?;
                 }
                 CollectibleState::Submitted | CollectibleState::Confirming | CollectibleState::Unknown => {
-                    self.app.settle().await?;
+                    self.app.work_for(self.scope.tenant()).await?;
                 }
                 CollectibleState::Issued => return Ok(()),
             }
@@ -342,7 +348,13 @@ impl Bench<'_> {
                 let found = ActivityId::fetch(&tx, &[id]).await?.remove(&id).context("the activity is gone")?;
                 drop(tx);
                 match found.state {
-                    ActivityState::Draft | ActivityState::Rejected => {
+                    ActivityState::Rejected => {
+                        bail!(
+                            "the house has rejected it: {}; decide it through the API",
+                            found.review_remark.unwrap_or_default()
+                        )
+                    }
+                    ActivityState::Draft => {
                         submit::submit(&self.app.platform, &self.scope, id).await.map_err(plain)?;
                     }
                     ActivityState::InReview => self.approve(id.uuid()).await?,

@@ -47,7 +47,7 @@ impl Database {
             let mut config = ManagerConfig::default();
             // The stock check costs a query at each checkout; a dead connection shows at its first use.
             config.recycling_method = RecyclingMethod::Fast;
-            config.custom_setup = Box::new(establish);
+            config.custom_setup = Box::new(establish_with_limits);
             Pool::builder(AsyncDieselConnectionManager::new_with_config(url_of(role), config))
                 .max_size(connections)
                 .wait_timeout(Some(settings.wait))
@@ -105,29 +105,45 @@ impl Database {
 
 /// One connection outside every pool, for whoever looks after the schema.
 pub(super) async fn connect(url: &str) -> anyhow::Result<AsyncPgConnection> {
-    establish(url).await.context("cannot connect to PostgreSQL; check DATABASE_URL and that it runs")
+    let config: tokio_postgres::Config = url.parse().context("DATABASE_URL is no connection string")?;
+    open(&config).await.context("cannot connect to PostgreSQL; check DATABASE_URL and that it runs")
 }
 
-fn establish(url: &str) -> BoxFuture<'_, ConnectionResult<AsyncPgConnection>> {
+/// What no statement of the server may exceed. The database itself holds these: a client's time limit alone would leave
+/// the statement running, and its locks with it.
+const LIMITS: &str = "-c lock_timeout=5s -c statement_timeout=20s -c idle_in_transaction_session_timeout=60s";
+
+fn establish_with_limits(url: &str) -> BoxFuture<'_, ConnectionResult<AsyncPgConnection>> {
     async move {
-        let bad = |error: tokio_postgres::Error| ConnectionError::BadConnection(error.to_string());
         let config: tokio_postgres::Config = url.parse().map_err(bad)?;
-        if config.get_ssl_mode() == SslMode::Disable || is_local(&config) {
-            let (client, connection) = config.connect(tokio_postgres::NoTls).await.map_err(bad)?;
-            return AsyncPgConnection::try_from_client_and_connection(client, connection).await;
-        }
-        let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls_config()?);
-        let (client, connection) = config.connect(tls).await.map_err(bad)?;
-        AsyncPgConnection::try_from_client_and_connection(client, connection).await
+        let options = [config.get_options().unwrap_or_default(), LIMITS].join(" ");
+        let mut limited = config.clone();
+        limited.options(options.trim());
+        open(&limited).await
     }
     .boxed()
 }
 
+fn bad(error: tokio_postgres::Error) -> ConnectionError {
+    ConnectionError::BadConnection(error.to_string())
+}
+
+async fn open(config: &tokio_postgres::Config) -> ConnectionResult<AsyncPgConnection> {
+    if config.get_ssl_mode() == SslMode::Disable || is_local(config) {
+        let (client, connection) = config.connect(tokio_postgres::NoTls).await.map_err(bad)?;
+        return AsyncPgConnection::try_from_client_and_connection(client, connection).await;
+    }
+    let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls_config()?);
+    let (client, connection) = config.connect(tls).await.map_err(bad)?;
+    AsyncPgConnection::try_from_client_and_connection(client, connection).await
+}
+
 fn is_local(config: &tokio_postgres::Config) -> bool {
-    config.get_hosts().iter().all(|host| match host {
-        tokio_postgres::config::Host::Unix(_) => true,
-        tokio_postgres::config::Host::Tcp(name) => name == "localhost" || name == "127.0.0.1" || name == "::1",
-    })
+    !config.get_hosts().is_empty()
+        && config.get_hosts().iter().all(|host| match host {
+            tokio_postgres::config::Host::Unix(_) => true,
+            tokio_postgres::config::Host::Tcp(name) => name == "localhost" || name == "127.0.0.1" || name == "::1",
+        })
 }
 
 fn tls_config() -> ConnectionResult<rustls::ClientConfig> {

@@ -1,7 +1,7 @@
 //! A transaction that begins with its first statement and gives its connection back only when it has ended.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -88,6 +88,8 @@ pub struct Transaction {
     session: Session,
     access: Access,
     begun: AtomicBool,
+    /// Statements that were sent and have not succeeded. One that failed or was given up stays counted for ever.
+    unsettled: AtomicU32,
     statements: Arc<AtomicU64>,
     commits: Arc<watch::Sender<u64>>,
 }
@@ -100,7 +102,15 @@ impl Transaction {
         statements: Arc<AtomicU64>,
         commits: Arc<watch::Sender<u64>>,
     ) -> Self {
-        Self { connection: Some(connection), session, access, begun: AtomicBool::new(false), statements, commits }
+        Self {
+            connection: Some(connection),
+            session,
+            access,
+            begun: AtomicBool::new(false),
+            unsettled: AtomicU32::new(0),
+            statements,
+            commits,
+        }
     }
 
     pub async fn load<'q, U, Q, S>(&self, query: Q) -> Result<Vec<U>, Fault>
@@ -122,7 +132,7 @@ impl Transaction {
             }
             None => rows.await,
         };
-        answer.map_err(fault)
+        self.settled(answer)
     }
 
     /// The one row that there must be.
@@ -176,7 +186,7 @@ impl Transaction {
             }
             None => count.await,
         };
-        answer.map_err(fault)
+        self.settled(answer)
     }
 
     /// Asserts that exactly `count` rows were affected; anything else means that a lock or a rule was missed.
@@ -192,6 +202,10 @@ impl Transaction {
 
     /// Makes the transaction's effects last. Nothing counts as done before this has answered.
     pub async fn commit(mut self) -> Result<(), Fault> {
+        // PostgreSQL answers the COMMIT of a failed transaction with a rollback and no error.
+        if self.unsettled.load(Ordering::Relaxed) > 0 {
+            return Err(Fault::internal(anyhow!("a transaction was to be committed though a statement of it failed")));
+        }
         if self.begun.load(Ordering::Relaxed) {
             let mut connection = self.connection()?;
             connection.batch_execute("COMMIT").await.map_err(fault)?;
@@ -203,7 +217,15 @@ impl Transaction {
         Ok(())
     }
 
+    fn settled<T>(&self, answer: Result<T, Error>) -> Result<T, Fault> {
+        if answer.is_ok() {
+            self.unsettled.fetch_sub(1, Ordering::Relaxed);
+        }
+        answer.map_err(fault)
+    }
+
     fn take_begin(&self) -> Option<String> {
+        self.unsettled.fetch_add(1, Ordering::Relaxed);
         self.statements.fetch_add(1, Ordering::Relaxed);
         (!self.begun.swap(true, Ordering::Relaxed)).then(|| {
             let mode = match self.access {
@@ -248,10 +270,25 @@ impl Drop for Transaction {
 pub fn is_contention(error: &Error) -> bool {
     match error {
         Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
-        // diesel has no kind for 40P01. The embedded cluster speaks English; elsewhere a deadlock is merely not retried.
-        Error::DatabaseError(DatabaseErrorKind::Unknown, information) => information.message() == "deadlock detected",
+        // diesel hides the SQLSTATE of 40P01 and 55P03. The embedded cluster speaks English; a service that does not
+        // is merely not tried again.
+        Error::DatabaseError(DatabaseErrorKind::Unknown, information) => {
+            ["deadlock detected", "canceling statement due to lock timeout"].contains(&information.message())
+        }
         _ => false,
     }
+}
+
+/// Whether the database is on its way down or up, or gave the statement up (57P01 to 57P03, 57014).
+fn is_absence(message: &str) -> bool {
+    message.starts_with("terminating connection")
+        || message.starts_with("the database system is")
+        || message.starts_with("canceling statement")
+}
+
+/// Whether a text held U+0000, which PostgreSQL cannot store (22021, 22P05).
+fn is_unstorable_text(message: &str) -> bool {
+    message.starts_with("invalid byte sequence") || message.starts_with("unsupported Unicode escape sequence")
 }
 
 fn fault(error: Error) -> Fault {
@@ -259,6 +296,10 @@ fn fault(error: Error) -> Fault {
         _ if is_contention(&error) => Fault::Contended(error.into()),
         Error::DatabaseError(DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::ClosedConnection, _) => {
             Fault::Unavailable(error.into())
+        }
+        Error::DatabaseError(_, information) if is_absence(information.message()) => Fault::Unavailable(error.into()),
+        Error::DatabaseError(_, information) if is_unstorable_text(information.message()) => {
+            Fault::BadRequest("a text holds the character U+0000, which cannot be stored; take it out".into())
         }
         _ => Fault::internal(error),
     }

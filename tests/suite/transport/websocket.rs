@@ -159,6 +159,8 @@ async fn a_breach_of_the_protocol_closes_with_its_code() {
         (4408, vec![]),
         (4400, vec![json!("text")]),
         (4400, vec![json!({"type": "unknown"})]),
+        (4400, vec![json!({})]),
+        (4400, vec![json!({"type": 1})]),
         (4400, vec![init(json!("text"))]),
         (4400, vec![init(Value::Null), json!({"type": "subscribe", "id": "a"})]),
         (4400, vec![init(Value::Null), json!({"type": "subscribe", "id": "a", "payload": {"query": 1}})]),
