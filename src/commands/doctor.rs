@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use crate::commands::House;
+use crate::commands::{House, Opening};
 use crate::ledger::embedded::{self, Audit};
 use crate::platform::config::Config;
 use crate::platform::db::{inspect, migrate};
@@ -55,7 +55,7 @@ impl Report {
 pub async fn run(config: &Config) -> Result<ExitCode> {
     let quiet = Config { log: "warn".into(), ..config.clone() };
     // Opening migrates, checks the secrets and refuses unsafe roles; what goes wrong there says what to do itself.
-    let house = House::open(&quiet, true).await?;
+    let house = House::open(&quiet, Opening::ToLook).await?;
     let owner = house.place.owner_url();
     let platform = &house.app.platform;
     let mut report = Report { healthy: true };

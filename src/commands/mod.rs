@@ -76,7 +76,7 @@ pub async fn run(command_line: CommandLine) -> Result<ExitCode> {
         Command::Demo(options) => demo::run(options).await,
         Command::Serve { tenants } => serve::run(Config::load(&flags)?, &tenants).await,
         Command::Migrate => {
-            let house = House::open(&Config::load(&flags)?, true).await?;
+            let house = House::open(&Config::load(&flags)?, Opening::ToChange).await?;
             println!("the schema is up to date: {} migrations", migrate::count());
             house.close().await
         }
@@ -84,6 +84,17 @@ pub async fn run(command_line: CommandLine) -> Result<ExitCode> {
         Command::Token { command } => token::run(&Config::load(&flags)?, command).await,
         Command::Doctor => doctor::run(&Config::load(&flags)?).await,
     }
+}
+
+/// How a command meets the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Alone: brings the schema up to date and refuses a folder that another server holds.
+    ToServe,
+    /// Beside a running server, if there is one; brings the schema up to date.
+    ToChange,
+    /// Beside a running server, if there is one; leaves a service's schema as it is.
+    ToLook,
 }
 
 /// A database that is up to date, and the wired house on it.
@@ -95,8 +106,7 @@ pub struct House {
 }
 
 impl House {
-    /// `adopt`: works on the database of a running server where there is one.
-    pub async fn open(config: &Config, adopt: bool) -> Result<Self> {
+    pub async fn open(config: &Config, opening: Opening) -> Result<Self> {
         let telemetry = telemetry::start(config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
@@ -109,11 +119,21 @@ impl House {
             }
         };
         let master_key = secrets.master_key()?;
-        let place = Place::open(config.database_url.as_deref(), &config.data_dir, &master_key, adopt).await?;
+        let place =
+            Place::open(config.database_url.as_deref(), &config.data_dir, &master_key, opening != Opening::ToServe)
+                .await?;
         let owner_url = place.owner_url();
-        let run = migrate::migrate(&owner_url, clock.now(), |name| tracing::info!("migration {name}")).await?;
-        if run > 0 {
-            tracing::info!("{run} migrations have run");
+        if opening == Opening::ToLook && config.database_url.is_some() {
+            // A look must not change what other servers of an older version are working with.
+            let pending = migrate::pending(&owner_url).await?;
+            if !pending.is_empty() {
+                anyhow::bail!("these migrations have not run: {}; run `minthouse migrate`", pending.join(", "));
+            }
+        } else {
+            let run = migrate::migrate(&owner_url, clock.now(), |name| tracing::info!("migration {name}")).await?;
+            if run > 0 {
+                tracing::info!("{run} migrations have run");
+            }
         }
         place.let_roles_in().await?;
         doctor::refuse_unsafe_roles(&owner_url).await?;

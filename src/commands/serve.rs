@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::transport::{CostLimits, Origins, Settings};
-use crate::commands::{House, manifest};
+use crate::commands::{House, Opening, manifest};
 use crate::platform::config::Config;
 
 /// How long requests under way may take after a signal, before they are cut.
@@ -20,7 +20,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub async fn run(config: Config, manifests: &[PathBuf]) -> Result<ExitCode> {
     let began = Instant::now();
     config.check()?;
-    let house = House::open(&config, false).await?;
+    let house = House::open(&config, Opening::ToServe).await?;
     let mut sign_ins = Vec::new();
     for file in manifests {
         sign_ins.extend(manifest::apply(&house.app, file).await?.sign_ins);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Subcommand;
 
-use crate::commands::{House, manifest};
+use crate::commands::{House, Opening, manifest};
 use crate::platform::config::Config;
 use crate::tenancy::scope::HouseTx;
 use crate::tenancy::store;
@@ -30,7 +30,7 @@ pub async fn run(config: &Config, command: Command) -> Result<ExitCode> {
             for file in &files {
                 manifest::read(file)?;
             }
-            let house = House::open(config, true).await?;
+            let house = House::open(config, Opening::ToChange).await?;
             for file in &files {
                 let applied = manifest::apply(&house.app, file).await?;
                 println!("{}: {} created, {} there already", file.display(), applied.created, applied.unchanged);
@@ -39,7 +39,7 @@ pub async fn run(config: &Config, command: Command) -> Result<ExitCode> {
         }
         Command::List => {
             let quiet = Config { log: "warn".into(), ..config.clone() };
-            let house = House::open(&quiet, true).await?;
+            let house = House::open(&quiet, Opening::ToLook).await?;
             let tx = HouseTx::read(&house.app.platform.database).await?;
             println!("{:<24} {:<10} {:<10} {:<38} NAME", "SLUG", "KIND", "STATE", "ID");
             for enterprise in store::all_enterprises(&tx).await? {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use chrono::TimeDelta;
 use clap::{Subcommand, ValueEnum};
 
-use crate::commands::House;
+use crate::commands::{House, Opening};
 use crate::platform::config::Config;
 use crate::tenancy::model::{EnterpriseKind, OperatorId};
 use crate::tenancy::permission::Role;
@@ -57,7 +57,7 @@ pub async fn run(config: &Config, command: Command) -> Result<ExitCode> {
     let role = Role::from(role);
     // Only the token may appear, so that `TOKEN=$(minthouse token mint …)` works.
     let quiet = Config { log: "warn".into(), ..config.clone() };
-    let house = House::open(&quiet, true).await?;
+    let house = House::open(&quiet, Opening::ToLook).await?;
     let database = &house.app.platform.database;
     let tenant = store::look_up(&HouseTx::read(database).await?, DirectoryKind::Slug, &slug)
         .await?

@@ -75,7 +75,8 @@ impl Role {
         use Permission::*;
         match self {
             Role::Owner | Role::Admin => true,
-            Role::Operator => !matches!(permission, SaleManage),
+            // Moving somebody's item is for good, and selling is finance's: neither is a campaign's.
+            Role::Operator => !matches!(permission, SaleManage | TransferManage),
             Role::Finance => {
                 matches!(
                     permission,
@@ -106,6 +107,7 @@ mod tests {
     #[test]
     fn money_is_not_an_operators() {
         assert!(!Role::Operator.permits(Permission::SaleManage));
+        assert!(!Role::Operator.permits(Permission::TransferManage));
         assert!(Role::Finance.permits(Permission::SaleManage));
         assert!(!Role::Finance.permits(Permission::ActivityManage));
         assert!(!Role::Finance.permits(Permission::HolderRead));

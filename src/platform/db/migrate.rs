@@ -43,6 +43,14 @@ pub async fn migrate(owner_url: &str, now: DateTime<Utc>, progress: impl Fn(&str
     Ok(pending.len())
 }
 
+/// The migrations that this binary carries and the database has not seen.
+pub async fn pending(owner_url: &str) -> Result<Vec<String>> {
+    let mut harness = AsyncMigrationHarness::new(connect(owner_url).await?);
+    let pending = tokio::task::block_in_place(|| harness.pending_migrations(MIGRATIONS))
+        .map_err(|error| anyhow::anyhow!("cannot read which migrations have run: {error}"))?;
+    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+}
+
 /// Takes every migration back, newest first. For the suite, which proves that each can be.
 pub async fn revert_all(owner_url: &str) -> Result<usize> {
     let mut harness = AsyncMigrationHarness::new(connect(owner_url).await?);
