@@ -2,8 +2,9 @@
 
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
+use crate::platform::randomness::Randomness;
 use crate::platform::refusal::Refusal;
-use crate::platform::vault::SealingKey;
+use crate::platform::vault::{SealingKey, WrongKey};
 use crate::tenancy::audit;
 use crate::tenancy::model::{EnterpriseErrorCode, EnterpriseId, EnterpriseKind, EnterpriseState};
 use crate::tenancy::operator::{self, OperatorRequest};
@@ -78,13 +79,44 @@ async fn provision(
     Ok(id)
 }
 
-/// The key that this enterprise's personal data is sealed under.
-pub async fn data_key(platform: &Platform, tx: &TenantTx) -> Result<SealingKey, Fault> {
-    let (_, wrapped) =
+/// What an enterprise's personal data is sealed and searched with.
+pub struct DataKey {
+    version: u16,
+    key: SealingKey,
+    /// Not the data key itself: hashes must still be found after that one was exchanged.
+    search: SealingKey,
+}
+
+impl DataKey {
+    /// A keyed hash, for equality search over what is sealed.
+    pub fn hash(&self, purpose: &str, value: &[u8]) -> [u8; 32] {
+        self.search.hash(purpose, value)
+    }
+
+    /// `version of the data key (2 bytes, big-endian) | what [`SealingKey::seal`] gives`.
+    pub fn seal(&self, randomness: &dyn Randomness, purpose: &str, clear: &[u8]) -> Vec<u8> {
+        [&self.version.to_be_bytes()[..], &self.key.seal(randomness, purpose, clear)].concat()
+    }
+
+    pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>, WrongKey> {
+        match sealed.split_first_chunk() {
+            Some((version, body)) if u16::from_be_bytes(*version) == self.version => self.key.open(purpose, body),
+            _ => Err(WrongKey),
+        }
+    }
+}
+
+/// The enterprise's newest data key.
+pub async fn data_key(platform: &Platform, tx: &TenantTx) -> Result<DataKey, Fault> {
+    let (version, wrapped) =
         store::data_key(tx).await?.ok_or_else(|| Fault::internal(anyhow::anyhow!("the enterprise has no data key")))?;
     let key = platform.master_key.open(&purpose(tx.tenant()), &wrapped).map_err(Fault::internal)?;
     let key = key.try_into().map_err(|_| Fault::internal(anyhow::anyhow!("a data key has a wrong length")))?;
-    Ok(SealingKey::new(key))
+    Ok(DataKey {
+        version: u16::try_from(version).map_err(Fault::internal)?,
+        key: SealingKey::new(key),
+        search: platform.master_key.derive(&format!("search/{}", tx.tenant())),
+    })
 }
 
 // The tenant is bound in: one tenant's wrapped key is of no use in another's row.
