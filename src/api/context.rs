@@ -27,7 +27,7 @@ impl RequestContext {
         match &self.caller {
             Caller::Operator(scope) => Ok(scope),
             Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
-            Caller::Holder(_) | Caller::House(_) => Err(Fault::Forbidden("an operator's token")),
+            Caller::Holder(_) | Caller::House(_) => Err(Fault::WrongCaller("an operator's token")),
         }
     }
 
@@ -35,7 +35,7 @@ impl RequestContext {
         match &self.caller {
             Caller::Holder(scope) => Ok(scope),
             Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
-            Caller::Operator(_) | Caller::House(_) => Err(Fault::Forbidden("a holder's token")),
+            Caller::Operator(_) | Caller::House(_) => Err(Fault::WrongCaller("a holder's token")),
         }
     }
 
@@ -43,7 +43,7 @@ impl RequestContext {
         match &self.caller {
             Caller::House(scope) => Ok(scope),
             Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
-            Caller::Operator(_) | Caller::Holder(_) => Err(Fault::Forbidden("the house's token")),
+            Caller::Operator(_) | Caller::Holder(_) => Err(Fault::WrongCaller("the house's token")),
         }
     }
 
@@ -53,7 +53,7 @@ impl RequestContext {
             Caller::Operator(scope) => scope.require(permission),
             Caller::Holder(_) => Ok(()),
             Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
-            Caller::House(_) => Err(Fault::Forbidden("a token of the enterprise")),
+            Caller::House(_) => Err(Fault::WrongCaller("a token of the enterprise")),
         }
     }
 }

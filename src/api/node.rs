@@ -98,7 +98,10 @@ async fn fetch(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Fault> {
             request.operator()?.require(Permission::ActivityRead)?;
             loaders.one(AirdropId::from_uuid(uuid)).await?.map(AirdropObject).map(Node::Airdrop)
         }
-        MerchantId::PREFIX => load!(MerchantId, SaleRead, Merchant, MerchantObject),
+        MerchantId::PREFIX => {
+            request.operator()?.require(Permission::SaleRead)?;
+            loaders.one(MerchantId::from_uuid(uuid)).await?.map(MerchantObject).map(Node::Merchant)
+        }
         DomainId::PREFIX => {
             request.operator()?.require(Permission::SaleRead)?;
             loaders.one(DomainId::from_uuid(uuid)).await?.map(DomainObject).map(Node::Domain)

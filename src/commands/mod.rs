@@ -22,8 +22,9 @@ use crate::platform::config::{Config, Flags};
 use crate::platform::db::place::Place;
 use crate::platform::db::{Database, PoolSettings, migrate};
 use crate::platform::randomness::{Randomness, SystemRandomness};
-use crate::platform::secrets::Secrets;
+use crate::platform::secrets::{self, Secrets};
 use crate::platform::telemetry::{self, Telemetry};
+use crate::platform::vault::hex;
 use crate::sales::SalesServices;
 use crate::sales::proof::{Reach, WellKnownFile};
 use crate::sales::sandbox::Sandbox;
@@ -112,6 +113,10 @@ impl House {
         let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
         let secrets = match &config.secrets {
             Some(text) => Secrets::parse(text).context("in MINTHOUSE_SECRETS")?,
+            None if opening == Opening::ToLook && !config.data_dir.join(secrets::FILE_NAME).exists() => anyhow::bail!(
+                "there is no house in {}; name its folder with --data-dir, or start one with `minthouse serve`",
+                config.data_dir.display()
+            ),
             None => {
                 std::fs::create_dir_all(&config.data_dir)
                     .with_context(|| format!("cannot make the data folder {}", config.data_dir.display()))?;
@@ -135,6 +140,9 @@ impl House {
                 tracing::info!("{run} migrations have run");
             }
         }
+        // Before anything is changed by it: another house's key would lock this one's servers out.
+        let fingerprint = hex(&master_key.derive("fingerprint").expose()[..8]);
+        migrate::bind_master_key(&owner_url, &fingerprint).await?;
         place.let_roles_in().await?;
         doctor::refuse_unsafe_roles(&owner_url).await?;
 

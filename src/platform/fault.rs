@@ -16,6 +16,8 @@ pub enum Fault {
     Unauthenticated(&'static str),
     #[error("forbidden: needs {0}")]
     Forbidden(&'static str),
+    #[error("needs {0}")]
+    WrongCaller(&'static str),
     #[error("not found")]
     NotFound,
     #[error("rate limited for {0:?}")]
@@ -49,7 +51,7 @@ impl Fault {
         match self {
             Fault::BadRequest(_) => "BAD_REQUEST",
             Fault::Unauthenticated(_) => "UNAUTHENTICATED",
-            Fault::Forbidden(_) => "FORBIDDEN",
+            Fault::Forbidden(_) | Fault::WrongCaller(_) => "FORBIDDEN",
             Fault::NotFound => "NOT_FOUND",
             Fault::RateLimited(_) => "RATE_LIMITED",
             Fault::TooComplex(_) => "TOO_COMPLEX",
@@ -78,6 +80,10 @@ impl Fault {
                 Language::English => {
                     format!("Your role lacks the permission {permission}; ask your enterprise's owner for it.")
                 }
+            },
+            Fault::WrongCaller(token) => match language {
+                Language::Chinese => format!("该操作需要另一种身份的令牌（{token}）。"),
+                Language::English => format!("This needs {token}; the one that was sent speaks for somebody else."),
             },
             Fault::NotFound => fixed("没有找到该对象，请检查 ID。", "Nothing was found under that ID; check the ID."),
             Fault::RateLimited(wait) => match language {

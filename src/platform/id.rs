@@ -11,7 +11,7 @@ use uuid::Uuid;
 pub enum InvalidId {
     #[error("`{0}` is not an ID; pass on IDs as this API gave them")]
     Malformed(String),
-    #[error("`{0}` is the ID of something else; a {1} ID is due here")]
+    #[error("`{0}` is the ID of something else; an ID that begins with `{1}_` is due here")]
     OtherType(String, &'static str),
 }
 

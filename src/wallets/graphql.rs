@@ -355,7 +355,7 @@ impl WalletsMutation {
                 Caller::Holder(scope) => transfer::give(ctx.platform(), scope, &request, &key).await,
                 Caller::Operator(scope) => transfer::start(ctx.platform(), scope, &request, &key).await,
                 Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent").into()),
-                Caller::House(_) => Err(Fault::Forbidden("a token of the enterprise").into()),
+                Caller::House(_) => Err(Fault::WrongCaller("a token of the enterprise").into()),
             }
         })
         .await?;

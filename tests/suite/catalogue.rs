@@ -223,3 +223,12 @@ fn the_committed_contract_is_what_the_server_serves() {
         panic!("graphql/schema.graphql differs from line {line} on; run `make schema` and look at the difference");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_house_with_another_master_key_is_kept_out() {
+    let url = empty().await;
+    migrate::bind_master_key(&url, "0123").await.expect("the first binds");
+    migrate::bind_master_key(&url, "0123").await.expect("the same may come again");
+    let refused = migrate::bind_master_key(&url, "4567").await.expect_err("another may not").to_string();
+    assert!(refused.contains("another master key") && refused.contains("--data-dir"), "{refused}");
+}

@@ -78,6 +78,32 @@ pub async fn ensure_database(maintenance_url: &str, database: &str) -> Result<()
     }
 }
 
+/// Ties the database to the master key that its data is sealed under, or refuses a house that holds another. The mark
+/// is the comment of a table of ours: it is copied, dumped and restored with the data that it speaks of.
+pub async fn bind_master_key(owner_url: &str, fingerprint: &str) -> Result<()> {
+    #[derive(QueryableByName)]
+    struct Mark {
+        #[diesel(sql_type = diesel::sql_types::Nullable<Text>)]
+        mark: Option<String>,
+    }
+    let mut connection = connect(owner_url).await?;
+    connection.batch_execute(&format!("SELECT pg_advisory_lock({LOCK})")).await?;
+    let found: Mark =
+        sql_query("SELECT obj_description('data_keys'::regclass) AS mark").get_result(&mut connection).await?;
+    let mark = format!("wrapped by the master key {fingerprint}");
+    match found.mark {
+        Some(found) if found == mark => Ok(()),
+        Some(_) => anyhow::bail!(
+            "this database belongs to a house with another master key: point --data-dir at the folder whose secrets.json \
+             it was made with, or give its text in MINTHOUSE_SECRETS"
+        ),
+        None => connection
+            .batch_execute(&format!("COMMENT ON TABLE data_keys IS '{mark}'"))
+            .await
+            .context("cannot mark the database with its master key"),
+    }
+}
+
 /// Gives a login role its password, for servers that reach PostgreSQL by TCP.
 pub async fn set_password(owner_url: &str, role: &str, password: &str) -> Result<()> {
     let mut connection = connect(owner_url).await?;

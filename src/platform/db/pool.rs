@@ -124,8 +124,10 @@ fn establish_with_limits(url: &str) -> BoxFuture<'_, ConnectionResult<AsyncPgCon
     .boxed()
 }
 
+/// With what PostgreSQL itself says, which the error's own words leave out.
 fn bad(error: tokio_postgres::Error) -> ConnectionError {
-    ConnectionError::BadConnection(error.to_string())
+    let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
+    ConnectionError::BadConnection(why)
 }
 
 async fn open(config: &tokio_postgres::Config) -> ConnectionResult<AsyncPgConnection> {

@@ -301,6 +301,9 @@ fn fault(error: Error) -> Fault {
         Error::DatabaseError(_, information) if is_unstorable_text(information.message()) => {
             Fault::BadRequest("a text holds the character U+0000, which cannot be stored; take it out".into())
         }
+        Error::DatabaseError(_, information) if information.message().ends_with("out of range") => {
+            Fault::BadRequest("a time or a number lies outside of what can be stored".into())
+        }
         _ => Fault::internal(error),
     }
 }
