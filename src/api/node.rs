@@ -85,7 +85,7 @@ async fn fetch(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Fault> {
             _ => crate::tenancy::graphql::look_up(ctx, EnterpriseId::from_uuid(uuid)).await?.map(Node::Enterprise),
         },
         OperatorId::PREFIX => {
-            request.operator()?;
+            request.operator()?.require(Permission::EnterpriseRead)?;
             loaders.one(OperatorId::from_uuid(uuid)).await?.map(OperatorObject).map(Node::Operator)
         }
         SeriesId::PREFIX => load!(SeriesId, CatalogRead, Series, SeriesObject),

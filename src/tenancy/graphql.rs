@@ -17,7 +17,7 @@ use crate::tenancy::model::{
     Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, EnterpriseUserError, Operator, OperatorId,
     SignInUserError,
 };
-use crate::tenancy::permission::Role;
+use crate::tenancy::permission::{Permission, Role};
 use crate::tenancy::scope::{Caller, HouseTx};
 use crate::tenancy::token::Tokens;
 use crate::tenancy::{sign_in, store};
@@ -163,7 +163,7 @@ impl TenancyQuery {
 
     /// One of the enterprise's operators by ID.
     async fn operator(&self, ctx: &Context<'_>, id: OperatorId) -> Result<Option<OperatorObject>> {
-        ctx.request().operator().map_err(raise)?;
+        ctx.request().operator().and_then(|scope| scope.require(Permission::EnterpriseRead)).map_err(raise)?;
         Ok(ctx.loaders().one(id).await.map_err(raise)?.map(OperatorObject))
     }
 }

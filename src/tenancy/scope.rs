@@ -168,15 +168,7 @@ impl HouseScope {
 
     /// The house at work within one enterprise: a review is recorded beside what it decides on.
     pub async fn write_within(&self, database: &Database, tenant: EnterpriseId) -> Result<TenantTx, Fault> {
-        self.within(database, tenant, Access::ReadWrite).await
-    }
-
-    pub async fn read_within(&self, database: &Database, tenant: EnterpriseId) -> Result<TenantTx, Fault> {
-        self.within(database, tenant, Access::ReadOnly).await
-    }
-
-    async fn within(&self, database: &Database, tenant: EnterpriseId, access: Access) -> Result<TenantTx, Fault> {
-        let transaction = database.begin(Session::Tenant { tenant: tenant.uuid() }, access).await?;
+        let transaction = database.begin(Session::Tenant { tenant: tenant.uuid() }, Access::ReadWrite).await?;
         let actor = Actor { kind: ActorKind::House, id: self.operator.uuid() };
         Ok(TenantTx { transaction, tenant, actor, request_id: self.request_id.clone() })
     }
@@ -230,14 +222,6 @@ pub struct HouseTx(Transaction);
 impl HouseTx {
     pub async fn read(database: &Database) -> Result<Self, Fault> {
         Ok(Self(database.begin(Session::House, Access::ReadOnly).await?))
-    }
-
-    pub async fn write(database: &Database) -> Result<Self, Fault> {
-        Ok(Self(database.begin(Session::House, Access::ReadWrite).await?))
-    }
-
-    pub async fn commit(self) -> Result<(), Fault> {
-        self.0.commit().await
     }
 }
 

@@ -177,7 +177,8 @@ pub async fn count_items(tx: &TenantTx, filter: &ItemFilter) -> Result<i64, Faul
     tx.one(query).await
 }
 
-/// Gives items to their new holders; the current holder is asserted by the caller's lock.
+/// Gives items to their new holders. Their open transfers, which the caller has locked, keep anybody else from moving
+/// them meanwhile.
 pub async fn set_item_holders_in(tx: &TenantTx, moves: &[(ItemId, HolderId)]) -> Result<(), Fault> {
     let statement = statement(
         "UPDATE items AS item SET holder_id = change.holder_id, acquired_at = now(), version = item.version + 1

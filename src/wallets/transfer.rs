@@ -107,13 +107,14 @@ async fn start_in(
     }
     let item = store::lock_item_in(&tx, request.item)
         .await?
-        .filter(|item| giver.is_none() || item.holder_id.is_some())
         .ok_or_else(|| Refusal::at("itemId", WalletErrorCode::ItemNotFound))?;
-    let from = item.holder_id.ok_or_else(|| Refusal::at("itemId", WalletErrorCode::NotYours))?;
-    if giver.is_some_and(|giver| giver != from) {
-        // Somebody else's item is not to be told from none.
-        return Err(Refusal::at("itemId", WalletErrorCode::ItemNotFound));
-    }
+    let from = match (giver, item.holder_id) {
+        (None, Some(holder)) => holder,
+        (Some(giver), Some(holder)) if giver == holder => holder,
+        // To a holder, what is not theirs is not to be told from what is not there.
+        (Some(_), _) => return Err(Refusal::at("itemId", WalletErrorCode::ItemNotFound)),
+        (None, None) => return Err(Refusal::at("itemId", WalletErrorCode::NotYours)),
+    };
     if from == request.to {
         return Err(Refusal::at("toHolderId", WalletErrorCode::SameHolder));
     }
