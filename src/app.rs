@@ -31,6 +31,7 @@ use crate::sales::model::OrderId;
 use crate::sales::{SalesServices, deliver};
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::TenantTx;
+use crate::tenancy::standing::Standings;
 use crate::tenancy::token::Tokens;
 use crate::tenancy::worker::{self, Job};
 use crate::wallets::model::{Item, Transfer, TransferCause};
@@ -40,6 +41,7 @@ use crate::wallets::transfer_job::{Arrivals, TransferJob};
 pub struct App {
     pub platform: Arc<Platform>,
     pub tokens: Arc<Tokens>,
+    pub standings: Arc<Standings>,
     pub lanes: Arc<Lanes>,
     pub sales: Arc<SalesServices>,
     pub bus: Bus,
@@ -53,6 +55,7 @@ impl App {
     pub fn new(platform: Platform, secrets: &Secrets, sales: SalesServices, development: bool) -> Result<Self> {
         let platform = Arc::new(platform);
         let tokens = Arc::new(Tokens::new(secrets, platform.clock.clone())?);
+        let standings = Arc::new(Standings::new(platform.clone()));
         let lanes = Arc::new(Lanes::new(platform.clone()));
         let sales = Arc::new(sales);
         let bus = Bus::default();
@@ -61,6 +64,7 @@ impl App {
         let schema = schema::builder()
             .data(platform.clone())
             .data(tokens.clone())
+            .data(standings.clone())
             .data(lanes.clone())
             .data(sales.clone())
             .data(bus.clone())
@@ -76,13 +80,17 @@ impl App {
             Arc::new(OrderExpiryJob { platform: platform.clone() }),
             Arc::new(RelayJob { platform: platform.clone(), bus: bus.clone() }),
         ];
-        Ok(Self { platform, tokens, lanes, sales, bus, ledger, schema, jobs, development })
+        Ok(Self { platform, tokens, standings, lanes, sales, bus, ledger, schema, jobs, development })
     }
 
     /// Everything that is served over HTTP.
     pub fn router(&self, settings: Settings, metrics: PrometheusHandle, shutdown: CancellationToken) -> Result<Router> {
-        let gate =
-            TokenGate { platform: self.platform.clone(), tokens: self.tokens.clone(), development: self.development };
+        let gate = TokenGate {
+            platform: self.platform.clone(),
+            tokens: self.tokens.clone(),
+            standings: self.standings.clone(),
+            development: self.development,
+        };
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), Arc::new(gate), settings, shutdown)?;
         let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
         Ok(graphql.merge(server::router(surface)))

@@ -54,6 +54,44 @@ diesel::table! {
 }
 
 diesel::table! {
+    api_client_secrets (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        client_id -> Uuid,
+        secret_hash -> Bytea,
+        hint -> Text,
+        expires_at -> Nullable<Timestamptz>,
+        last_used_at -> Nullable<Timestamptz>,
+        revoked_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    api_clients (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        scopes -> Text,
+        allow_list -> Text,
+        state -> Text,
+        last_used_at -> Nullable<Timestamptz>,
+        version -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    audit_links (tenant_id, sequence) {
+        tenant_id -> Uuid,
+        sequence -> BigInt,
+        record_id -> Uuid,
+        hash -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     audit_records (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -64,6 +102,22 @@ diesel::table! {
         before_digest -> Nullable<Bytea>,
         after_digest -> Bytea,
         request_id -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    audit_waiting (tenant_id, record_id) {
+        tenant_id -> Uuid,
+        record_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    branches (tenant_id, branch_id) {
+        tenant_id -> Uuid,
+        branch_id -> Uuid,
+        corp_open_id -> Text,
         created_at -> Timestamptz,
     }
 }
@@ -156,6 +210,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    documents (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        media_type -> Nullable<Text>,
+        size -> Nullable<BigInt>,
+        sha256 -> Nullable<Bytea>,
+        state -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     domains (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -209,6 +276,11 @@ diesel::table! {
         version -> Integer,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        state_reason -> Nullable<Text>,
+        partner_id -> Nullable<Uuid>,
+        corp_open_id -> Nullable<Text>,
+        disabled_at -> Nullable<Timestamptz>,
+        expires_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -235,15 +307,33 @@ diesel::table! {
 }
 
 diesel::table! {
+    holder_identities (tenant_id, kind, key_hash) {
+        tenant_id -> Uuid,
+        kind -> Text,
+        key_hash -> Bytea,
+        key_sealed -> Bytea,
+        holder_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     holders (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
-        phone_hash -> Bytea,
-        phone_sealed -> Bytea,
-        phone_masked -> Text,
+        phone_hash -> Nullable<Bytea>,
+        phone_sealed -> Nullable<Bytea>,
+        phone_masked -> Nullable<Text>,
         nickname -> Text,
         version -> Integer,
         created_at -> Timestamptz,
+        name_sealed -> Nullable<Bytea>,
+        name_masked -> Nullable<Text>,
+        id_number_sealed -> Nullable<Bytea>,
+        id_number_hash -> Nullable<Bytea>,
+        id_number_masked -> Nullable<Text>,
+        verified_at -> Nullable<Timestamptz>,
+        erased_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -255,6 +345,21 @@ diesel::table! {
         key -> Text,
         input_hash -> Bytea,
         result -> Nullable<Json>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invitations (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        sign_in -> Text,
+        name -> Text,
+        role -> Text,
+        token_hash -> Bytea,
+        invited_by -> Uuid,
+        state -> Text,
+        expires_at -> Timestamptz,
         created_at -> Timestamptz,
     }
 }
@@ -341,13 +446,18 @@ diesel::table! {
     operators (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
-        sign_in -> Text,
+        sign_in -> Nullable<Text>,
         name -> Text,
         role -> Text,
-        password_hash -> Text,
+        password_hash -> Nullable<Text>,
         state -> Text,
         version -> Integer,
         created_at -> Timestamptz,
+        totp_sealed -> Nullable<Bytea>,
+        totp_confirmed_at -> Nullable<Timestamptz>,
+        totp_step -> BigInt,
+        sso_connection_id -> Nullable<Uuid>,
+        sso_subject -> Nullable<Text>,
     }
 }
 
@@ -426,6 +536,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    persons (person_key, tenant_id) {
+        person_key -> Bytea,
+        tenant_id -> Uuid,
+        holder_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     prize_plans (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -461,6 +580,52 @@ diesel::table! {
 }
 
 diesel::table! {
+    qualifications (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        number -> Text,
+        document_id -> Uuid,
+        expires_at -> Nullable<Timestamptz>,
+        state -> Text,
+        review_remark -> Nullable<Text>,
+        version -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    real_name_verifications (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        holder_id -> Uuid,
+        provider -> Text,
+        result -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    recovery_codes (tenant_id, operator_id, code_hash) {
+        tenant_id -> Uuid,
+        operator_id -> Uuid,
+        code_hash -> Bytea,
+        used_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    refresh_tokens (tenant_id, token_hash) {
+        tenant_id -> Uuid,
+        token_hash -> Bytea,
+        session_id -> Uuid,
+        used_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     reviews (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -489,6 +654,98 @@ diesel::table! {
 }
 
 diesel::table! {
+    sessions (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        subject_kind -> Text,
+        subject_id -> Uuid,
+        method -> Text,
+        client -> Text,
+        address -> Text,
+        used_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        revoked_at -> Nullable<Timestamptz>,
+        revoked_because -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sso_attempts (tenant_id, state_hash) {
+        tenant_id -> Uuid,
+        state_hash -> Bytea,
+        connection_id -> Uuid,
+        browser_hash -> Bytea,
+        verifier_sealed -> Bytea,
+        nonce_hash -> Bytea,
+        origin -> Nullable<Text>,
+        expires_at -> Timestamptz,
+        spent_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sso_connections (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        issuer -> Text,
+        client_id -> Text,
+        client_secret_sealed -> Nullable<Bytea>,
+        scopes -> Text,
+        role_claim -> Text,
+        roles -> Json,
+        default_role -> Nullable<Text>,
+        branch_claim -> Nullable<Text>,
+        state -> Text,
+        version -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sso_keys (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        profile -> Text,
+        public_jwk -> Nullable<Json>,
+        secret_sealed -> Nullable<Bytea>,
+        roles -> Json,
+        default_role -> Nullable<Text>,
+        state -> Text,
+        version -> Integer,
+        last_used_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sso_origins (tenant_id, origin) {
+        tenant_id -> Uuid,
+        origin -> Text,
+        state -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    sso_tickets (tenant_id, ticket_hash) {
+        tenant_id -> Uuid,
+        ticket_hash -> Bytea,
+        enterprise_id -> Uuid,
+        operator_id -> Uuid,
+        method -> Text,
+        origin -> Nullable<Text>,
+        nonce_hash -> Nullable<Bytea>,
+        expires_at -> Timestamptz,
+        spent_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     stock_entries (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -500,6 +757,17 @@ diesel::table! {
         issued_delta -> Integer,
         void_delta -> Integer,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    throttles (tenant_id, kind, key) {
+        tenant_id -> Uuid,
+        kind -> Text,
+        key -> Bytea,
+        count -> Integer,
+        began_at -> Timestamptz,
+        last_at -> Timestamptz,
     }
 }
 
@@ -522,25 +790,68 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    used_assertions (tenant_id, assertion_hash) {
+        tenant_id -> Uuid,
+        assertion_hash -> Bytea,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    verification_codes (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        purpose -> Text,
+        phone_hash -> Bytea,
+        code_hash -> Bytea,
+        attempts -> Integer,
+        expires_at -> Timestamptz,
+        used_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    wechat_apps (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        app_id -> Text,
+        secret_sealed -> Bytea,
+        state -> Text,
+        version -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     activities,
     airdrops,
     allotments,
+    api_client_secrets,
+    api_clients,
+    audit_links,
     audit_records,
+    audit_waiting,
+    branches,
     chance_entries,
     claims,
     collectible_stocks,
     collectibles,
     data_keys,
     directory_entries,
+    documents,
     domains,
     draw_lanes,
     draws,
     enterprises,
     event_sequences,
     events,
+    holder_identities,
     holders,
     idempotency_keys,
+    invitations,
     items,
     ledger_blocks,
     ledger_operations,
@@ -553,11 +864,26 @@ diesel::allow_tables_to_appear_in_same_query!(
     outbox,
     participants,
     payments,
+    persons,
     prize_plans,
     prizes,
     purchase_tallies,
+    qualifications,
+    real_name_verifications,
+    recovery_codes,
+    refresh_tokens,
     reviews,
     series,
+    sessions,
+    sso_attempts,
+    sso_connections,
+    sso_keys,
+    sso_origins,
+    sso_tickets,
     stock_entries,
+    throttles,
     transfers,
+    used_assertions,
+    verification_codes,
+    wechat_apps,
 );

@@ -9,33 +9,51 @@ use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::language::Language;
 use crate::tenancy::loaders::Loaders;
+use crate::tenancy::model::EnterpriseId;
+use crate::tenancy::permission::Permission;
 use crate::tenancy::reader::{ReadGuard, Reader};
-use crate::tenancy::scope::{Caller, HolderScope, HouseScope, TenantScope};
+use crate::tenancy::scope::{Caller, HolderScope, HouseScope, PersonScope, TenantScope};
+use crate::tenancy::session::Visit;
 
 /// One request: who asks, in which language, and the means to read.
 pub struct RequestContext {
     pub caller: Caller,
     pub language: Language,
     pub request_id: Arc<str>,
+    /// Where the request came from.
+    pub visit: Visit,
+    /// The enterprise whose bound host was asked, if one was.
+    pub site: Option<EnterpriseId>,
     pub reader: Reader,
     pub loaders: Loaders,
 }
 
 impl RequestContext {
-    /// The enterprise's operator; anybody else is refused.
-    pub fn operator(&self) -> Result<&TenantScope, Fault> {
+    /// Whoever acts for the enterprise: its operator or client, or its partner. Anybody else is refused.
+    pub fn enterprise(&self) -> Result<&TenantScope, Fault> {
         match &self.caller {
-            Caller::Operator(scope) => Ok(scope),
+            Caller::Enterprise(scope) => Ok(scope),
             Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
-            Caller::Holder(_) | Caller::House(_) => Err(Fault::WrongCaller("an operator's token")),
+            Caller::Holder(_) | Caller::House(_) | Caller::Person(_) => {
+                Err(Fault::WrongCaller("a token of the enterprise"))
+            }
         }
     }
 
+    /// A person at a console, the enterprise's or the house's: what concerns operators is the same for both.
+    pub fn console(&self) -> Result<TenantScope, Fault> {
+        match &self.caller {
+            Caller::House(scope) => Ok(scope.as_enterprise()),
+            _ => self.enterprise().cloned(),
+        }
+    }
+
+    /// A holder who wants to do something; while the enterprise does not work, holders can only look.
     pub fn holder(&self) -> Result<&HolderScope, Fault> {
         match &self.caller {
-            Caller::Holder(scope) => Ok(scope),
+            Caller::Holder(scope) => scope.require_active().map(|()| scope),
             Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
-            Caller::Operator(_) | Caller::House(_) => Err(Fault::WrongCaller("a holder's token")),
+            Caller::Enterprise(_) | Caller::House(_) | Caller::Person(_) => Err(Fault::WrongCaller("a holder's token")),
         }
     }
 
@@ -43,17 +61,29 @@ impl RequestContext {
         match &self.caller {
             Caller::House(scope) => Ok(scope),
             Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
-            Caller::Operator(_) | Caller::Holder(_) => Err(Fault::WrongCaller("the house's token")),
+            Caller::Enterprise(_) | Caller::Holder(_) | Caller::Person(_) => {
+                Err(Fault::WrongCaller("the house's token"))
+            }
+        }
+    }
+
+    pub fn person(&self) -> Result<&PersonScope, Fault> {
+        match &self.caller {
+            Caller::Person(scope) => Ok(scope),
+            Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
+            Caller::Enterprise(_) | Caller::Holder(_) | Caller::House(_) => {
+                Err(Fault::WrongCaller("a person's wallet token"))
+            }
         }
     }
 
     /// For what an operator with `permission` may see, and each holder of what the database shows to them.
-    pub fn reading(&self, permission: crate::tenancy::permission::Permission) -> Result<(), Fault> {
+    pub fn reading(&self, permission: Permission) -> Result<(), Fault> {
         match &self.caller {
-            Caller::Operator(scope) => scope.require(permission),
+            Caller::Enterprise(scope) => scope.require(permission),
             Caller::Holder(_) => Ok(()),
             Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
-            Caller::House(_) => Err(Fault::WrongCaller("a token of the enterprise")),
+            Caller::House(_) | Caller::Person(_) => Err(Fault::WrongCaller("a token of the enterprise")),
         }
     }
 }

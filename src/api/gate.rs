@@ -13,13 +13,17 @@ use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::language::Language;
 use crate::tenancy::loaders::Loaders;
+use crate::tenancy::model::EnterpriseState;
 use crate::tenancy::reader::{ReadScope, Reader};
-use crate::tenancy::scope::{Caller, HolderScope, HouseScope, TenantScope};
-use crate::tenancy::token::{Identity, Tokens};
+use crate::tenancy::scope::{Caller, HolderScope, HouseScope, PersonScope, TenantScope};
+use crate::tenancy::session::Visit;
+use crate::tenancy::standing::Standings;
+use crate::tenancy::token::{Claims, Identity, Tokens};
 
 pub struct TokenGate {
     pub platform: Arc<Platform>,
     pub tokens: Arc<Tokens>,
+    pub standings: Arc<Standings>,
     /// In development everybody may introspect; in production operators and the house.
     pub development: bool,
 }
@@ -29,6 +33,7 @@ struct TokenVisitor {
     caller: Caller,
     language: Language,
     request_id: Arc<str>,
+    visit: Visit,
     introspect: bool,
     bucket: String,
     expires_at: Option<SystemTime>,
@@ -38,6 +43,7 @@ struct TokenVisitor {
 impl Gate for TokenGate {
     async fn admit(&self, knock: Knock) -> Result<Arc<dyn Visitor>, Fault> {
         let request_id: Arc<str> = Arc::from(knock.request_id);
+        let visit = Visit { address: knock.peer, agent: knock.agent, origin: knock.origin };
         let (caller, bucket, expires_at) = match &knock.bearer {
             None => {
                 // Strangers share one budget an address, so that one of them cannot use up everybody's.
@@ -46,32 +52,48 @@ impl Gate for TokenGate {
             }
             Some(token) => {
                 let claims = self.tokens.verify(token)?;
+                let state = self.standings.check(&claims, visit.address).await?;
                 let expires_at = SystemTime::UNIX_EPOCH + Duration::from_secs(claims.exp.unsigned_abs());
                 let bucket = format!("{}/{}", claims.tenant, claims.sub);
-                let caller = match claims.identity {
-                    Identity::Operator { operator, role } => {
-                        Caller::Operator(TenantScope::of_operator(claims.tenant, operator, role, request_id.clone()))
-                    }
-                    Identity::Holder { holder } => {
-                        Caller::Holder(HolderScope::new(claims.tenant, holder, request_id.clone()))
-                    }
-                    Identity::House { operator, role } => {
-                        Caller::House(HouseScope::new(operator, role, request_id.clone()))
-                    }
-                };
-                (caller, bucket, Some(expires_at))
+                (caller(&claims, state, request_id.clone()), bucket, Some(expires_at))
             }
         };
-        let introspect = self.development || matches!(caller, Caller::Operator(_) | Caller::House(_));
+        let introspect = self.development || matches!(caller, Caller::Enterprise(_) | Caller::House(_));
         Ok(Arc::new(TokenVisitor {
             platform: self.platform.clone(),
             caller,
             language: knock.language,
             request_id,
+            visit,
             introspect,
             bucket,
             expires_at,
         }))
+    }
+}
+
+/// The caller that valid claims make, in the state that their enterprise is in.
+fn caller(claims: &Claims, state: EnterpriseState, request_id: Arc<str>) -> Caller {
+    let (tenant, session) = (claims.tenant, claims.sid);
+    let enterprise = |scope: TenantScope| Caller::Enterprise(scope.in_state(state).under(session));
+    match claims.identity {
+        Identity::Operator { operator, role } => {
+            enterprise(TenantScope::of_operator(tenant, operator, role, request_id))
+        }
+        Identity::Client { client, scope, .. } => enterprise(TenantScope::of_client(tenant, client, scope, request_id)),
+        Identity::Partner { actor, scope, .. } => {
+            enterprise(TenantScope::of_partner(tenant, actor.uuid(), scope, request_id))
+        }
+        Identity::PartnerClient { client, scope, .. } => {
+            enterprise(TenantScope::of_partner(tenant, client.uuid(), scope, request_id))
+        }
+        Identity::Holder { holder } => {
+            Caller::Holder(HolderScope::new(tenant, holder, request_id).in_state(state).under(session))
+        }
+        Identity::House { operator, role } => {
+            Caller::House(HouseScope::new(tenant, operator, role, request_id).under(session))
+        }
+        Identity::Person { person } => Caller::Person(PersonScope::new(person, request_id)),
     }
 }
 
@@ -93,6 +115,8 @@ impl Visitor for TokenVisitor {
             caller: self.caller.clone(),
             language: self.language,
             request_id: self.request_id.clone(),
+            visit: self.visit.clone(),
+            site: None,
             loaders,
             reader,
         });
@@ -112,7 +136,7 @@ impl Visitor for TokenVisitor {
     }
 
     fn speaks_for_many(&self) -> bool {
-        matches!(self.caller, Caller::Operator(_) | Caller::House(_))
+        matches!(self.caller, Caller::Enterprise(_) | Caller::House(_))
     }
 
     fn expires_at(&self) -> Option<SystemTime> {

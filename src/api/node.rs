@@ -85,7 +85,7 @@ async fn fetch(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Fault> {
             _ => crate::tenancy::graphql::look_up(ctx, EnterpriseId::from_uuid(uuid)).await?.map(Node::Enterprise),
         },
         OperatorId::PREFIX => {
-            request.operator()?.require(Permission::EnterpriseRead)?;
+            request.enterprise()?.require(Permission::EnterpriseRead)?;
             loaders.one(OperatorId::from_uuid(uuid)).await?.map(OperatorObject).map(Node::Operator)
         }
         SeriesId::PREFIX => load!(SeriesId, CatalogRead, Series, SeriesObject),
@@ -95,15 +95,15 @@ async fn fetch(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Fault> {
         DrawId::PREFIX => load!(DrawId, ActivityRead, Draw, DrawObject),
         ClaimId::PREFIX => load!(ClaimId, ActivityRead, Claim, ClaimObject),
         AirdropId::PREFIX => {
-            request.operator()?.require(Permission::ActivityRead)?;
+            request.enterprise()?.require(Permission::ActivityRead)?;
             loaders.one(AirdropId::from_uuid(uuid)).await?.map(AirdropObject).map(Node::Airdrop)
         }
         MerchantId::PREFIX => {
-            request.operator()?.require(Permission::SaleRead)?;
+            request.enterprise()?.require(Permission::SaleRead)?;
             loaders.one(MerchantId::from_uuid(uuid)).await?.map(MerchantObject).map(Node::Merchant)
         }
         DomainId::PREFIX => {
-            request.operator()?.require(Permission::SaleRead)?;
+            request.enterprise()?.require(Permission::SaleRead)?;
             loaders.one(DomainId::from_uuid(uuid)).await?.map(DomainObject).map(Node::Domain)
         }
         OfferId::PREFIX => load!(OfferId, SaleRead, Offer, OfferObject),

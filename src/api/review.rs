@@ -17,11 +17,13 @@ use crate::platform::page::{CreatedOrder, Page, PageRule};
 use crate::platform::refusal::Refusal;
 use crate::tenancy::graphql::EnterpriseObject;
 use crate::tenancy::model::{
-    Enterprise, Review, ReviewErrorCode, ReviewId, ReviewState, ReviewSubject, ReviewUserError,
+    Enterprise, EnterpriseId, QualificationId, Review, ReviewErrorCode, ReviewId, ReviewState, ReviewSubject,
+    ReviewUserError,
 };
 use crate::tenancy::review::{self, Decision};
 use crate::tenancy::scope::{HouseScope, HouseTx};
 use crate::tenancy::store;
+use crate::tenancy::{enterprise, qualification};
 
 const REVIEW_PAGES: PageRule = PageRule { list: "reviews", default: 20, maximum: 100 };
 
@@ -54,6 +56,8 @@ impl ReviewObject {
         match self.review.subject_kind {
             ReviewSubject::Collectible => CollectibleId::from_uuid(self.review.subject_id).to_string(),
             ReviewSubject::Activity => ActivityId::from_uuid(self.review.subject_id).to_string(),
+            ReviewSubject::Enterprise => EnterpriseId::from_uuid(self.review.subject_id).to_string(),
+            ReviewSubject::Qualification => QualificationId::from_uuid(self.review.subject_id).to_string(),
         }
     }
 
@@ -194,6 +198,10 @@ pub async fn decide(
         }
         ReviewSubject::Activity => {
             heard(activities::submit::decided_in(&tx, ActivityId::from_uuid(review.subject_id), decision).await)?;
+        }
+        ReviewSubject::Enterprise => enterprise::decided_in(&tx, decision).await?,
+        ReviewSubject::Qualification => {
+            qualification::decided_in(&tx, QualificationId::from_uuid(review.subject_id), decision).await?;
         }
     }
     tx.commit().await?;

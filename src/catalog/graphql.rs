@@ -117,7 +117,7 @@ impl CollectibleObject {
 
     /// What the house said of it, to the enterprise.
     async fn review_remark(&self, ctx: &Context<'_>) -> Option<&str> {
-        ctx.request().operator().ok()?;
+        ctx.request().enterprise().ok()?;
         self.0.review_remark.as_deref()
     }
 
@@ -317,7 +317,7 @@ pub struct CatalogMutation;
 impl CatalogMutation {
     /// Creates a series. Needs `CATALOG_MANAGE`.
     async fn series_create(&self, ctx: &Context<'_>, input: SeriesCreateInput) -> Result<SeriesPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let request = SeriesRequest {
             name_chinese: input.name.chinese,
             name_english: input.name.english,
@@ -332,7 +332,7 @@ impl CatalogMutation {
 
     /// Creates a collectible as a draft. Needs `CATALOG_MANAGE`.
     async fn collectible_create(&self, ctx: &Context<'_>, input: CollectibleCreateInput) -> Result<CollectiblePayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let request = CollectibleRequest {
             series: input.series_id,
             name_chinese: input.name.chinese,
@@ -352,7 +352,7 @@ impl CatalogMutation {
 
     /// Hands a draft to the house for review; from then on it is frozen. Needs `CATALOG_MANAGE`.
     async fn collectible_submit(&self, ctx: &Context<'_>, input: CollectibleSubmitInput) -> Result<CollectiblePayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let outcome =
             payload::run(ctx, CatalogUserError::from_problem, || collectible::submit(ctx.platform(), scope, input.id))
                 .await?;
@@ -361,7 +361,7 @@ impl CatalogMutation {
 
     /// Puts an approved collectible's whole supply on the ledger; follow it with `issuanceProgress`. Needs `CATALOG_MANAGE`.
     async fn collectible_issue(&self, ctx: &Context<'_>, input: CollectibleIssueInput) -> Result<CollectiblePayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let key = input.idempotency_key.parse().map_err(raise)?;
         let outcome =
             payload::run(ctx, CatalogUserError::from_problem, || issue::start(ctx.platform(), scope, input.id, &key))

@@ -25,7 +25,7 @@ impl CatalogSubscription {
         ctx: &Context<'_>,
         #[graphql(desc = "The collectible.")] id: CollectibleId,
     ) -> Result<impl Stream<Item = Result<CollectibleObject>>> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         scope.require(Permission::CatalogRead).map_err(raise)?;
         let mut collectible: Collectible = ctx.loaders().required(id).await.map_err(raise)?;
         let bus = ctx.data_unchecked::<Bus>().clone();

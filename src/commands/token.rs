@@ -8,11 +8,11 @@ use clap::{Subcommand, ValueEnum};
 
 use crate::commands::{House, Opening};
 use crate::platform::config::Config;
-use crate::tenancy::model::{EnterpriseKind, OperatorId};
+use crate::tenancy::model::OperatorId;
 use crate::tenancy::permission::Role;
 use crate::tenancy::scope::{HouseTx, TenantScope};
+use crate::tenancy::session;
 use crate::tenancy::store::{self, DirectoryKind};
-use crate::tenancy::token::Identity;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -25,7 +25,7 @@ pub enum Command {
         #[arg(long, value_enum, ignore_case = true)]
         role: RoleName,
         /// How long it lives, in minutes
-        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(1..=1440))]
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(i64).range(1..=60))]
         minutes: i64,
     },
 }
@@ -68,11 +68,8 @@ pub async fn run(config: &Config, command: Command) -> Result<ExitCode> {
         .await?
         .map_or(OperatorId::from_uuid(uuid::Uuid::nil()), |operator| operator.id);
     drop(tx);
-    let identity = match enterprise.kind {
-        EnterpriseKind::House => Identity::House { operator, role },
-        EnterpriseKind::Standard | EnterpriseKind::Platform => Identity::Operator { operator, role },
-    };
-    let (token, _) = house.app.tokens.mint(tenant, identity, TimeDelta::minutes(minutes))?;
+    let identity = session::operator_identity(enterprise.kind, operator, role);
+    let (token, _) = house.app.tokens.mint(tenant, identity, None, TimeDelta::minutes(minutes))?;
     println!("{token}");
     house.close().await
 }

@@ -86,7 +86,7 @@ impl EventsQuery {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<List<EventObject>> {
-        ctx.request().operator().and_then(|scope| scope.require(Permission::EventRead)).map_err(raise)?;
+        ctx.request().enterprise().and_then(|scope| scope.require(Permission::EventRead)).map_err(raise)?;
         let types = parse_types(filter.unwrap_or_default().types).map_err(raise)?;
         let page = place(&arguments(first, after, last, before)).map_err(raise)?;
         let tx = read(ctx).await?;
@@ -111,7 +111,7 @@ impl EventsSubscription {
             String,
         >,
     ) -> Result<impl Stream<Item = Result<EventObject>>> {
-        let scope = ctx.request().operator().map_err(raise)?.clone();
+        let scope = ctx.request().enterprise().map_err(raise)?.clone();
         scope.require(Permission::EventRead).map_err(raise)?;
         let types = parse_types(types).map_err(raise)?;
         let after = match after {

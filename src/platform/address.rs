@@ -1,7 +1,9 @@
 //! Which addresses lie on the public internet. Whoever calls a host that a client named asks here first, after the
 //! name is resolved, so that a name cannot lead into our own network.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
 
 /// Whether an address is routed publicly: not private, local, shared, reserved, or one of these in disguise.
 pub fn is_public(address: IpAddr) -> bool {
@@ -41,9 +43,70 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
+/// A block of addresses in CIDR notation (RFC 4632): `203.0.113.0/24`, or one address alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    network: IpAddr,
+    prefix: u8,
+}
+
+/// Why a text is no block of addresses.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("`{0}` is no address and no block of addresses such as 203.0.113.0/24")]
+pub struct InvalidBlock(String);
+
+impl Block {
+    pub fn contains(&self, address: IpAddr) -> bool {
+        // A client that comes over IPv4 to a socket for both is seen as a mapped address.
+        match (self.network, address.to_canonical()) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or(0);
+                network.to_bits() & mask == address.to_bits() & mask
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+                network.to_bits() & mask == address.to_bits() & mask
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for Block {
+    type Err = InvalidBlock;
+
+    fn from_str(text: &str) -> Result<Self, InvalidBlock> {
+        let invalid = || InvalidBlock(text.chars().take(64).collect());
+        let (network, prefix) = text.split_once('/').map_or((text, None), |(network, prefix)| (network, Some(prefix)));
+        let network: IpAddr = network.parse().map_err(|_| invalid())?;
+        let longest = if network.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(longest), str::parse).map_err(|_| invalid())?;
+        if prefix > longest { Err(invalid()) } else { Ok(Self { network, prefix }) }
+    }
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.network, self.prefix)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_holds_what_shares_its_first_bits() {
+        let holds = |block: &str, address: &str| block.parse::<Block>().unwrap().contains(address.parse().unwrap());
+        assert!(holds("203.0.113.0/24", "203.0.113.255") && !holds("203.0.113.0/24", "203.0.114.0"));
+        assert!(holds("203.0.113.7", "203.0.113.7") && !holds("203.0.113.7", "203.0.113.8"));
+        assert!(holds("0.0.0.0/0", "8.8.8.8") && !holds("0.0.0.0/0", "2606:4700::1"));
+        assert!(holds("2001:db8::/32", "2001:db8:1::1") && !holds("2001:db8::/32", "2001:db9::1"));
+        assert!(holds("203.0.113.0/24", "::ffff:203.0.113.9"), "an IPv4 client on a socket for both");
+        for text in ["", "203.0.113.0/33", "203.0.113/24", "203.0.113.0/", "host", "::/129", "1.2.3.4/-1"] {
+            assert!(text.parse::<Block>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn our_own_network_is_not_public_in_any_disguise() {

@@ -18,6 +18,9 @@ pub enum Fault {
     Forbidden(&'static str),
     #[error("needs {0}")]
     WrongCaller(&'static str),
+    /// Whom the caller acts for does not work at present; the word is its state.
+    #[error("the enterprise is {0}")]
+    Inactive(&'static str),
     #[error("not found")]
     NotFound,
     #[error("rate limited for {0:?}")]
@@ -52,6 +55,7 @@ impl Fault {
             Fault::BadRequest(_) => "BAD_REQUEST",
             Fault::Unauthenticated(_) => "UNAUTHENTICATED",
             Fault::Forbidden(_) | Fault::WrongCaller(_) => "FORBIDDEN",
+            Fault::Inactive(_) => "ENTERPRISE_NOT_ACTIVE",
             Fault::NotFound => "NOT_FOUND",
             Fault::RateLimited(_) => "RATE_LIMITED",
             Fault::TooComplex(_) => "TOO_COMPLEX",
@@ -84,6 +88,12 @@ impl Fault {
             Fault::WrongCaller(token) => match language {
                 Language::Chinese => format!("该操作需要另一种身份的令牌（{token}）。"),
                 Language::English => format!("This needs {token}; the one that was sent speaks for somebody else."),
+            },
+            Fault::Inactive(state) => match language {
+                Language::Chinese => format!("企业当前状态为 {state}，暂不能进行该操作；请联系平台运营方。"),
+                Language::English => format!(
+                    "The enterprise is {state}: what exists can be looked at, and nothing else can be done; contact the house that runs this service."
+                ),
             },
             Fault::NotFound => fixed("没有找到该对象，请检查 ID。", "Nothing was found under that ID; check the ID."),
             Fault::RateLimited(wait) => match language {

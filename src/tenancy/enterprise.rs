@@ -9,6 +9,7 @@ use crate::tenancy::audit;
 use crate::tenancy::model::{EnterpriseErrorCode, EnterpriseId, EnterpriseKind, EnterpriseState};
 use crate::tenancy::operator::{self, OperatorRequest};
 use crate::tenancy::permission::Role;
+use crate::tenancy::review::Decision;
 use crate::tenancy::scope::{HouseScope, TenantTx};
 use crate::tenancy::store::{self, DirectoryKind};
 
@@ -77,6 +78,14 @@ async fn provision(
     audit::record_in(&tx, "enterpriseCreate", id.uuid(), None, &(&request.slug, names)).await?;
     tx.commit().await?;
     Ok(id)
+}
+
+/// Hears the house's word on an enterprise that registered itself. One that was refused stays as it was, knows why, and
+/// may hand itself in again.
+pub async fn decided_in(tx: &TenantTx, decision: &Decision) -> Result<(), Fault> {
+    let state = if decision.approved { EnterpriseState::Active } else { EnterpriseState::Pending };
+    store::move_enterprise_in(tx, EnterpriseState::Pending, state, decision.remark.as_deref()).await?;
+    audit::record_in(tx, "enterpriseReview", tx.tenant().uuid(), None, &state).await
 }
 
 /// What an enterprise's personal data is sealed and searched with.

@@ -1,8 +1,10 @@
-//! Enterprises, operators and sign-in in GraphQL.
+//! Enterprises, operators and sign-in in GraphQL. What grew larger stands in files of its own beside this one.
+
+pub mod sessions;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, InputObject, MergedObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use crate::api::connection::{List, arguments, connect, wants_total};
@@ -18,7 +20,7 @@ use crate::tenancy::model::{
     SignInUserError,
 };
 use crate::tenancy::permission::{Permission, Role};
-use crate::tenancy::scope::{Caller, HouseTx};
+use crate::tenancy::scope::{ActorKind, Caller, HouseTx};
 use crate::tenancy::token::Tokens;
 use crate::tenancy::{sign_in, store};
 use crate::words;
@@ -76,9 +78,9 @@ impl OperatorObject {
         self.0.id
     }
 
-    /// The name they sign in with.
-    async fn sign_in(&self) -> &str {
-        &self.0.sign_in
+    /// The name they sign in with; nobody's who comes by single sign-on.
+    async fn sign_in(&self) -> Option<&str> {
+        self.0.sign_in.as_deref()
     }
 
     /// What they are called.
@@ -99,10 +101,16 @@ words! {
         Anonymous = "ANONYMOUS",
         /// A console user.
         Operator = "OPERATOR",
+        /// A machine of the enterprise.
+        Client = "CLIENT",
+        /// The partner that the enterprise is a branch of.
+        Partner = "PARTNER",
         /// A person.
         Holder = "HOLDER",
         /// The house.
         House = "HOUSE",
+        /// A person across enterprises, in their wallet.
+        Person = "PERSON",
     }
 }
 
@@ -115,25 +123,38 @@ pub struct Viewer {
     pub enterprise: Option<EnterpriseObject>,
 }
 
+/// What can be read of who acts.
+#[derive(MergedObject, Default)]
+pub struct TenancyQuery(EnterpriseQuery, sessions::SessionQuery);
+
+/// What can be done about who acts.
+#[derive(MergedObject, Default)]
+pub struct TenancyMutation(EnterpriseMutation, sessions::SessionMutation);
+
 #[derive(Default)]
-pub struct TenancyQuery;
+pub struct EnterpriseQuery;
 
 #[Object]
-impl TenancyQuery {
+impl EnterpriseQuery {
     /// Whom the request's token speaks for.
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer> {
         let kind = match ctx.request().caller {
             Caller::Anonymous => ViewerKind::Anonymous,
-            Caller::Operator(_) => ViewerKind::Operator,
+            Caller::Enterprise(ref scope) => match scope.actor().kind {
+                ActorKind::Client => ViewerKind::Client,
+                ActorKind::Partner => ViewerKind::Partner,
+                _ => ViewerKind::Operator,
+            },
             Caller::Holder(_) => ViewerKind::Holder,
             Caller::House(_) => ViewerKind::House,
+            Caller::Person(_) => ViewerKind::Person,
         };
-        let enterprise = match kind {
-            ViewerKind::Operator | ViewerKind::Holder => {
+        let enterprise = match ctx.request().caller {
+            Caller::Enterprise(_) | Caller::Holder(_) => {
                 let tx = read(ctx).await?;
                 store::enterprise(&tx).await.map_err(raise)?
             }
-            ViewerKind::Anonymous | ViewerKind::House => None,
+            Caller::Anonymous | Caller::House(_) | Caller::Person(_) => None,
         };
         Ok(Viewer { kind, enterprise: enterprise.map(EnterpriseObject) })
     }
@@ -163,7 +184,7 @@ impl TenancyQuery {
 
     /// One of the enterprise's operators by ID.
     async fn operator(&self, ctx: &Context<'_>, id: OperatorId) -> Result<Option<OperatorObject>> {
-        ctx.request().operator().and_then(|scope| scope.require(Permission::EnterpriseRead)).map_err(raise)?;
+        ctx.request().enterprise().and_then(|scope| scope.require(Permission::EnterpriseRead)).map_err(raise)?;
         Ok(ctx.loaders().one(id).await.map_err(raise)?.map(OperatorObject))
     }
 }
@@ -201,6 +222,8 @@ pub struct OperatorSignInPayload {
     pub token: Option<String>,
     /// When the token ends.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Good once, for the next token: hand it to `sessionRefresh`.
+    pub refresh_token: Option<String>,
     /// Who signed in.
     pub operator: Option<OperatorObject>,
     /// Why nobody was signed in, if nobody was.
@@ -235,21 +258,22 @@ pub struct EnterprisePayload {
 }
 
 #[derive(Default)]
-pub struct TenancyMutation;
+pub struct EnterpriseMutation;
 
 #[Object]
-impl TenancyMutation {
-    /// Signs an operator in with a password. The token is good for an hour.
+impl EnterpriseMutation {
+    /// Signs an operator in with a password. The token is good for a quarter of an hour; `sessionRefresh` gives the next.
     async fn operator_sign_in(&self, ctx: &Context<'_>, input: OperatorSignInInput) -> Result<OperatorSignInPayload> {
         let tokens = ctx.data_unchecked::<Arc<Tokens>>();
         let outcome = payload::run(ctx, SignInUserError::from_problem, || {
-            sign_in::sign_in(ctx.platform(), tokens, &input.sign_in, &input.password)
+            sign_in::sign_in(ctx.platform(), tokens, &input.sign_in, &input.password, &ctx.request().visit)
         })
         .await?;
         Ok(match outcome.value {
             Some(done) => OperatorSignInPayload {
-                token: Some(done.token),
-                expires_at: DateTime::from_timestamp(done.expires_at, 0),
+                token: Some(done.granted.token),
+                expires_at: Some(done.granted.expires_at),
+                refresh_token: done.granted.refresh_token,
                 operator: Some(OperatorObject(done.operator)),
                 user_errors: Vec::new(),
             },

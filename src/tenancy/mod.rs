@@ -7,16 +7,18 @@
 pub mod audit;
 pub mod enterprise;
 pub mod graphql;
-
 pub mod idempotency;
 pub mod loaders;
 pub mod model;
 pub mod operator;
 pub mod permission;
+pub mod qualification;
 pub mod reader;
 pub mod review;
 pub mod scope;
+pub mod session;
 pub mod sign_in;
+pub mod standing;
 pub mod store;
 pub mod token;
 pub mod worker;

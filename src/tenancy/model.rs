@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::{Insertable, Queryable, Selectable};
 
 use crate::codes;
-use crate::schema::{enterprises, operators, reviews};
+use crate::schema::{enterprises, operators, reviews, sessions};
 use crate::tenancy::permission::Role;
 use crate::{typed_id, words};
 
@@ -16,6 +16,14 @@ typed_id!(OperatorId, "operator");
 typed_id!(HolderId, "holder");
 typed_id!(ReviewId, "review");
 typed_id!(AuditRecordId, "audit");
+typed_id!(SessionId, "session");
+typed_id!(InvitationId, "invitation");
+typed_id!(ApiClientId, "client");
+typed_id!(ApiClientSecretId, "secret");
+typed_id!(SsoConnectionId, "connection");
+typed_id!(SsoKeyId, "ssokey");
+typed_id!(DocumentId, "document");
+typed_id!(QualificationId, "qualification");
 
 words! {
     /// What kind of tenant an enterprise is.
@@ -44,12 +52,76 @@ words! {
 }
 
 words! {
+    /// Whether an operator may come in.
+    pub enum OperatorState {
+        /// They may.
+        Active = "ACTIVE",
+        /// They may not, until they are enabled again.
+        Disabled = "DISABLED",
+    }
+}
+
+words! {
     /// What a review is about.
     pub enum ReviewSubject {
         /// A collectible before its issuance.
         Collectible = "COLLECTIBLE",
         /// An activity before its publication.
         Activity = "ACTIVITY",
+        /// An enterprise that has registered itself.
+        Enterprise = "ENTERPRISE",
+        /// A licence, a filing or a proof.
+        Qualification = "QUALIFICATION",
+    }
+}
+
+words! {
+    /// Where a qualification stands.
+    pub enum QualificationState {
+        /// Waits for the house.
+        Pending = "PENDING",
+        /// The house agreed.
+        Approved = "APPROVED",
+        /// The house refused, with a remark.
+        Rejected = "REJECTED",
+        /// It was good until its day came.
+        Expired = "EXPIRED",
+    }
+}
+
+words! {
+    /// How somebody signed in.
+    pub enum SignInMethod {
+        /// With a password.
+        Password = "PASSWORD",
+        /// With a password and a one-time password.
+        Totp = "TOTP",
+        /// With a password and a recovery code.
+        RecoveryCode = "RECOVERY_CODE",
+        /// By accepting an invitation.
+        Invitation = "INVITATION",
+        /// Through the enterprise's OpenID provider.
+        Oidc = "OIDC",
+        /// With a one-time ticket that a partner's server obtained.
+        Ticket = "TICKET",
+        /// With a code sent to the phone.
+        PhoneCode = "PHONE_CODE",
+        /// Through WeChat.
+        WeChat = "WECHAT",
+        /// The enterprise vouched for them.
+        Partner = "PARTNER",
+        /// On the server's command line.
+        CommandLine = "COMMAND_LINE",
+    }
+}
+
+words! {
+    /// Whose a session is.
+    pub enum SessionSubject {
+        /// A console user's.
+        Operator = "OPERATOR",
+        /// A person's.
+        Holder = "HOLDER",
     }
 }
 
@@ -75,6 +147,12 @@ pub struct Enterprise {
     pub name_english: String,
     pub kind: EnterpriseKind,
     pub state: EnterpriseState,
+    pub state_reason: Option<String>,
+    /// The PLATFORM enterprise whose branch it is, and what that one calls it.
+    pub partner_id: Option<EnterpriseId>,
+    pub corp_open_id: Option<String>,
+    pub disabled_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<DateTime<Utc>>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
 }
@@ -83,10 +161,14 @@ pub struct Enterprise {
 #[diesel(table_name = operators)]
 pub struct Operator {
     pub id: OperatorId,
-    pub sign_in: String,
+    /// Nobody's who comes by single sign-on.
+    pub sign_in: Option<String>,
     pub name: String,
     pub role: Role,
-    pub password_hash: String,
+    pub password_hash: Option<String>,
+    pub state: OperatorState,
+    pub totp_confirmed_at: Option<DateTime<Utc>>,
+    pub version: i32,
     pub created_at: DateTime<Utc>,
 }
 
@@ -95,10 +177,29 @@ pub struct Operator {
 pub struct NewOperator {
     pub tenant_id: EnterpriseId,
     pub id: OperatorId,
-    pub sign_in: String,
+    pub sign_in: Option<String>,
     pub name: String,
     pub role: Role,
-    pub password_hash: String,
+    pub password_hash: Option<String>,
+    pub sso_connection_id: Option<uuid::Uuid>,
+    pub sso_subject: Option<String>,
+}
+
+/// One time that somebody signed in, and what came of it.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = sessions)]
+pub struct Session {
+    pub id: SessionId,
+    pub subject_kind: SessionSubject,
+    pub subject_id: uuid::Uuid,
+    pub method: SignInMethod,
+    pub client: String,
+    pub address: String,
+    pub used_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+    pub revoked_at: Option<DateTime<Utc>>,
+    pub revoked_because: Option<String>,
+    pub created_at: DateTime<Utc>,
 }
 
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -129,4 +230,11 @@ codes!(ReviewErrorCode, ReviewUserError, {
     NotFound = "NOT_FOUND": "没有找到该审核项。" / "There is no such review; list the open ones with `reviews`.",
     AlreadyDecided = "ALREADY_DECIDED": "该审核项已有结论。" / "This review was already decided; the subject must be submitted again.",
     RemarkRequired = "REMARK_REQUIRED": "驳回时必须填写审核意见。" / "A rejection needs a remark that tells the enterprise what to change.",
+});
+
+codes!(SessionErrorCode, SessionUserError, {
+    InvalidRefreshToken = "INVALID_REFRESH_TOKEN": "刷新令牌无效，请重新登录。" / "That is no refresh token of this service; sign in again.",
+    RefreshTokenReused = "REFRESH_TOKEN_REUSED": "该刷新令牌已被使用过，为安全起见会话已结束，请重新登录。" / "This refresh token was used before, so the session was ended for safety; sign in again.",
+    SessionEnded = "SESSION_ENDED": "会话已结束，请重新登录。" / "The session has ended; sign in again.",
+    NotFound = "NOT_FOUND": "没有找到该会话。" / "There is no such session of yours; list them with `sessions`.",
 });

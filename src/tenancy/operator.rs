@@ -81,10 +81,12 @@ pub async fn add_in(tx: &TenantTx, request: OperatorRequest<'_>) -> Result<Opera
     let operator = NewOperator {
         tenant_id: tx.tenant(),
         id,
-        sign_in,
+        sign_in: Some(sign_in),
         name: request.name.to_owned(),
         role: request.role,
-        password_hash: request.password_hash,
+        password_hash: Some(request.password_hash),
+        sso_connection_id: None,
+        sso_subject: None,
     };
     store::insert_operator_in(tx, operator).await?;
     Ok(id)

@@ -1,5 +1,9 @@
 //! What each role may do, in one table.
 
+use std::fmt;
+use std::str::FromStr;
+
+use crate::tenancy::model::EnterpriseState;
 use crate::words;
 
 words! {
@@ -18,53 +22,81 @@ words! {
     }
 }
 
-/// One thing that may be allowed. Its name is what a refused caller is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Permission {
-    EnterpriseRead,
-    CatalogRead,
-    CatalogManage,
-    ActivityRead,
-    ActivityManage,
-    SaleRead,
-    SaleManage,
-    HolderRead,
-    HolderSignOn,
-    TransferRead,
-    TransferManage,
-    EventRead,
+words! {
+    /// One thing that may be allowed. Its name is what a refused caller is told, and an API client's scope.
+    pub enum Permission {
+        /// See the enterprise, its operators and its qualifications.
+        EnterpriseRead = "ENTERPRISE_READ",
+        /// Hand in qualifications and documents.
+        EnterpriseManage = "ENTERPRISE_MANAGE",
+        /// Invite, disable and change operators; end their sessions.
+        OperatorManage = "OPERATOR_MANAGE",
+        /// Make API clients and their secrets.
+        ClientManage = "CLIENT_MANAGE",
+        /// Configure single sign-on and WeChat.
+        SsoManage = "SSO_MANAGE",
+        /// See the partner's branches and their totals.
+        BranchRead = "BRANCH_READ",
+        /// Create, disable, enable and expire the partner's branches.
+        BranchManage = "BRANCH_MANAGE",
+        /// Act for one of the partner's branches.
+        BranchAct = "BRANCH_ACT",
+        /// Read and export the audit log.
+        AuditRead = "AUDIT_READ",
+        /// See series and collectibles.
+        CatalogRead = "CATALOG_READ",
+        /// Make and issue series and collectibles.
+        CatalogManage = "CATALOG_MANAGE",
+        /// See activities, draws and claims.
+        ActivityRead = "ACTIVITY_READ",
+        /// Run activities.
+        ActivityManage = "ACTIVITY_MANAGE",
+        /// See offers, orders and merchants.
+        SaleRead = "SALE_READ",
+        /// Sell: offers, merchants, domains, orders.
+        SaleManage = "SALE_MANAGE",
+        /// See holders, with personal data masked.
+        HolderRead = "HOLDER_READ",
+        /// Vouch for a person and get their token.
+        HolderSignOn = "HOLDER_SIGN_ON",
+        /// See a holder's personal data in clear; each look is recorded.
+        HolderReveal = "HOLDER_REVEAL",
+        /// Erase a holder's personal data.
+        HolderErase = "HOLDER_ERASE",
+        /// See items and transfers.
+        TransferRead = "TRANSFER_READ",
+        /// Move items between holders.
+        TransferManage = "TRANSFER_MANAGE",
+        /// Read and follow events.
+        EventRead = "EVENT_READ",
+    }
 }
 
 impl Permission {
-    pub const ALL: [Permission; 12] = [
-        Permission::EnterpriseRead,
-        Permission::CatalogRead,
-        Permission::CatalogManage,
-        Permission::ActivityRead,
-        Permission::ActivityManage,
-        Permission::SaleRead,
-        Permission::SaleManage,
-        Permission::HolderRead,
-        Permission::HolderSignOn,
-        Permission::TransferRead,
-        Permission::TransferManage,
-        Permission::EventRead,
-    ];
-
     pub fn name(self) -> &'static str {
+        self.as_str()
+    }
+
+    /// What operators may do while their enterprise does not work: see to it that it does.
+    fn serves_admission(self) -> bool {
+        use Permission::*;
+        matches!(self, EnterpriseRead | EnterpriseManage | OperatorManage | AuditRead)
+    }
+
+    /// What an API client may be given. A machine looks after no people, no keys and no sign-on.
+    pub fn may_be_a_scope(self) -> bool {
+        use Permission::*;
+        !matches!(self, EnterpriseManage | OperatorManage | ClientManage | SsoManage | HolderReveal)
+    }
+}
+
+impl EnterpriseState {
+    /// Whether the enterprise's own people may do this while it is in this state.
+    pub fn admits(self, permission: Permission) -> bool {
         match self {
-            Permission::EnterpriseRead => "ENTERPRISE_READ",
-            Permission::CatalogRead => "CATALOG_READ",
-            Permission::CatalogManage => "CATALOG_MANAGE",
-            Permission::ActivityRead => "ACTIVITY_READ",
-            Permission::ActivityManage => "ACTIVITY_MANAGE",
-            Permission::SaleRead => "SALE_READ",
-            Permission::SaleManage => "SALE_MANAGE",
-            Permission::HolderRead => "HOLDER_READ",
-            Permission::HolderSignOn => "HOLDER_SIGN_ON",
-            Permission::TransferRead => "TRANSFER_READ",
-            Permission::TransferManage => "TRANSFER_MANAGE",
-            Permission::EventRead => "EVENT_READ",
+            Self::Active => true,
+            Self::Pending | Self::Suspended => permission.serves_admission(),
+            Self::Closed => false,
         }
     }
 }
@@ -75,21 +107,105 @@ impl Role {
         use Permission::*;
         match self {
             Role::Owner | Role::Admin => true,
-            // Moving somebody's item is for good, and selling is finance's: neither is a campaign's.
-            Role::Operator => !matches!(permission, SaleManage | TransferManage),
-            Role::Finance => {
-                matches!(
-                    permission,
-                    EnterpriseRead | CatalogRead | ActivityRead | SaleRead | SaleManage | TransferRead | EventRead
-                )
-            }
-            Role::Auditor => {
-                matches!(
-                    permission,
-                    EnterpriseRead | CatalogRead | ActivityRead | SaleRead | HolderRead | TransferRead | EventRead
-                )
-            }
+            // Moving somebody's item is for good, selling is finance's, and people, keys and personal data are the
+            // administrators': none of them is a campaign's.
+            Role::Operator => matches!(
+                permission,
+                EnterpriseRead
+                    | CatalogRead
+                    | CatalogManage
+                    | ActivityRead
+                    | ActivityManage
+                    | SaleRead
+                    | HolderRead
+                    | HolderSignOn
+                    | TransferRead
+                    | EventRead
+                    | BranchRead
+            ),
+            Role::Finance => matches!(
+                permission,
+                EnterpriseRead
+                    | CatalogRead
+                    | ActivityRead
+                    | SaleRead
+                    | SaleManage
+                    | TransferRead
+                    | EventRead
+                    | BranchRead
+            ),
+            Role::Auditor => permission.name().ends_with("_READ"),
         }
+    }
+
+    pub fn permissions(self) -> Permissions {
+        Permission::ALL.iter().copied().filter(|&permission| self.permits(permission)).collect()
+    }
+}
+
+/// A set of permissions. As text: their names, separated by spaces, as in OAuth's `scope`.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Permissions(u64);
+
+impl Permissions {
+    pub fn contains(self, permission: Permission) -> bool {
+        self.0 & (1 << permission as u64) != 0
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.iter().copied().filter(move |&permission| self.contains(permission))
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn is_within(self, other: Permissions) -> bool {
+        self.0 & !other.0 == 0
+    }
+
+    pub fn without(self, permission: Permission) -> Self {
+        Self(self.0 & !(1 << permission as u64))
+    }
+}
+
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
+        Self(permissions.into_iter().fold(0, |set, permission| set | 1 << permission as u64))
+    }
+}
+
+impl fmt::Display for Permissions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.iter().map(Permission::name).collect();
+        formatter.write_str(&names.join(" "))
+    }
+}
+
+impl fmt::Debug for Permissions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Permissions({self})")
+    }
+}
+
+impl FromStr for Permissions {
+    type Err = crate::platform::values::UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split_ascii_whitespace().map(str::parse::<Permission>).collect()
+    }
+}
+
+impl serde::Serialize for Permissions {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Permissions {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -99,7 +215,7 @@ mod tests {
 
     #[test]
     fn an_auditor_changes_nothing() {
-        let allowed: Vec<_> = Permission::ALL.into_iter().filter(|&p| Role::Auditor.permits(p)).collect();
+        let allowed = Role::Auditor.permissions();
         assert!(!allowed.is_empty());
         assert!(allowed.iter().all(|p| p.name().ends_with("_READ")), "{allowed:?}");
     }
@@ -111,5 +227,40 @@ mod tests {
         assert!(Role::Finance.permits(Permission::SaleManage));
         assert!(!Role::Finance.permits(Permission::ActivityManage));
         assert!(!Role::Finance.permits(Permission::HolderRead));
+    }
+
+    #[test]
+    fn people_keys_and_personal_data_are_the_administrators() {
+        use Permission::*;
+        for permission in [OperatorManage, ClientManage, SsoManage, BranchManage, BranchAct, HolderReveal, HolderErase]
+        {
+            for &role in Role::ALL {
+                assert_eq!(
+                    role.permits(permission),
+                    matches!(role, Role::Owner | Role::Admin),
+                    "{role:?} {permission:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_set_survives_its_text() {
+        assert!(Permission::ALL.len() <= 64, "the set has 64 places");
+        for &role in Role::ALL {
+            let set = role.permissions();
+            assert_eq!(set.to_string().parse::<Permissions>().unwrap(), set);
+        }
+        assert!("CATALOG_READ EVERYTHING".parse::<Permissions>().is_err());
+        assert_eq!("".parse::<Permissions>().unwrap(), Permissions::default());
+    }
+
+    #[test]
+    fn an_enterprise_that_does_not_work_sells_and_draws_nothing() {
+        for state in [EnterpriseState::Pending, EnterpriseState::Suspended, EnterpriseState::Closed] {
+            assert!(!state.admits(Permission::ActivityManage) && !state.admits(Permission::SaleManage), "{state:?}");
+        }
+        assert!(EnterpriseState::Pending.admits(Permission::EnterpriseManage));
+        assert!(!EnterpriseState::Closed.admits(Permission::EnterpriseRead));
     }
 }

@@ -20,9 +20,9 @@ pub enum ReadScope {
 impl ReadScope {
     pub fn of(caller: &Caller) -> Option<Self> {
         match caller {
-            Caller::Operator(scope) => Some(Self::Tenant(scope.clone())),
+            Caller::Enterprise(scope) => Some(Self::Tenant(scope.clone())),
             Caller::Holder(scope) => Some(Self::Holder(scope.clone())),
-            Caller::Anonymous | Caller::House(_) => None,
+            Caller::Anonymous | Caller::House(_) | Caller::Person(_) => None,
         }
     }
 

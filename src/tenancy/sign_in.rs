@@ -1,25 +1,22 @@
 //! An operator signs in with a password.
 
-use chrono::TimeDelta;
-
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
-use crate::tenancy::model::{Enterprise, EnterpriseKind, EnterpriseState, Operator, SignInErrorCode};
+use crate::tenancy::audit;
+use crate::tenancy::model::{Enterprise, EnterpriseState, Operator, SessionSubject, SignInErrorCode, SignInMethod};
 use crate::tenancy::operator::{normalise_sign_in, verify_password};
 use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
+use crate::tenancy::session::{self, Granted, NewSession, Visit};
 use crate::tenancy::store::{self, DirectoryKind};
-use crate::tenancy::token::{Identity, Tokens};
-
-pub const OPERATOR_TOKEN_LIFE: TimeDelta = TimeDelta::hours(1);
+use crate::tenancy::token::Tokens;
 
 /// A hash of no password that anybody has: verifying against it makes an unknown name cost what a known one costs.
 const NOBODY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5bm9ib2R5bm9i$o2IuHdKCGM1C4n3cXQj0kUC7oHVN8S+zH1YXTnNqkFs";
 
 #[derive(Clone, Debug)]
 pub struct SignedIn {
-    pub token: String,
-    pub expires_at: i64,
+    pub granted: Granted,
     pub operator: Operator,
 }
 
@@ -28,6 +25,7 @@ pub async fn sign_in(
     tokens: &Tokens,
     sign_in: &str,
     password: &str,
+    visit: &Visit,
 ) -> Result<SignedIn, Refusal<SignInErrorCode>> {
     let sign_in = normalise_sign_in(sign_in);
     let house = HouseTx::read(&platform.database).await?;
@@ -41,22 +39,27 @@ pub async fn sign_in(
         }
         None => None,
     };
-    let phc = found.as_ref().map_or(NOBODY.to_owned(), |(_, operator)| operator.password_hash.clone());
-    let matches = verify_password(phc, password.to_owned()).await?;
+    let phc = found.as_ref().and_then(|(_, operator)| operator.password_hash.clone());
+    let matches = verify_password(phc.unwrap_or_else(|| NOBODY.to_owned()), password.to_owned()).await?;
     let Some((enterprise, operator)) = found.filter(|_| matches) else {
         return Err(Refusal::code(SignInErrorCode::WrongCredentials));
     };
-    if enterprise.state != EnterpriseState::Active {
+    if enterprise.state == EnterpriseState::Closed {
         return Err(Refusal::code(SignInErrorCode::EnterpriseNotActive));
     }
-    let identity = match enterprise.kind {
-        EnterpriseKind::House => Identity::House { operator: operator.id, role: operator.role },
-        EnterpriseKind::Standard | EnterpriseKind::Platform => {
-            Identity::Operator { operator: operator.id, role: operator.role }
-        }
+    let tx = TenantScope::of_system(enterprise.id).write(&platform.database).await?;
+    let new = NewSession {
+        subject: SessionSubject::Operator,
+        subject_id: operator.id.uuid(),
+        method: SignInMethod::Password,
+        visit,
     };
-    let (token, expires_at) = tokens.mint(enterprise.id, identity, OPERATOR_TOKEN_LIFE)?;
-    Ok(SignedIn { token, expires_at, operator })
+    let opened = session::open_in(platform, &tx, new).await?;
+    audit::record_in(&tx, "operatorSignIn", operator.id.uuid(), None, &opened.session.id).await?;
+    tx.commit().await?;
+    let identity = session::operator_identity(enterprise.kind, operator.id, operator.role);
+    let granted = session::grant(tokens, enterprise.id, opened, identity)?;
+    Ok(SignedIn { granted, operator })
 }
 
 async fn find(tx: &TenantTx, sign_in: &str) -> Result<Option<(Enterprise, Operator)>, Fault> {

@@ -1,15 +1,24 @@
 //! SQL over enterprises, operators, the directory and data keys.
 
-use std::collections::HashMap;
+pub mod qualifications;
+pub mod sessions;
 
-use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into};
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into, update};
 
 use crate::paged;
+use crate::platform::address::Block;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
-use crate::schema::{data_keys, directory_entries, enterprises, event_sequences, manifest_entries, operators};
+use crate::schema::{
+    api_client_secrets, api_clients, data_keys, directory_entries, enterprises, event_sequences, manifest_entries,
+    operators,
+};
 use crate::tenancy::model::{
-    Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, NewOperator, Operator, OperatorId,
+    ApiClientId, Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, NewOperator, Operator, OperatorId,
+    OperatorState,
 };
 use crate::tenancy::permission::Role;
 use crate::tenancy::scope::{HouseTx, TenantTx};
@@ -72,6 +81,25 @@ pub async fn enterprise(tx: &TenantTx) -> Result<Option<Enterprise>, Fault> {
     tx.optional(enterprises::table.filter(enterprises::tenant_id.eq(tx.tenant())).select(Enterprise::as_select())).await
 }
 
+/// Moves the enterprise from one state to another; fails where it is not in the former.
+pub async fn move_enterprise_in(
+    tx: &TenantTx,
+    from: EnterpriseState,
+    to: EnterpriseState,
+    reason: Option<&str>,
+) -> Result<(), Fault> {
+    let statement = update(enterprises::table)
+        .filter(enterprises::tenant_id.eq(tx.tenant()))
+        .filter(enterprises::state.eq(from))
+        .set((
+            enterprises::state.eq(to),
+            enterprises::state_reason.eq(reason.map(str::to_owned)),
+            enterprises::version.eq(enterprises::version + 1),
+            enterprises::updated_at.eq(diesel::dsl::now),
+        ));
+    tx.execute_exactly(1, statement).await
+}
+
 pub async fn enterprises_by_id(tx: &HouseTx, ids: &[EnterpriseId]) -> Result<HashMap<EnterpriseId, Enterprise>, Fault> {
     let rows: Vec<Enterprise> = tx
         .load(enterprises::table.filter(enterprises::tenant_id.eq_any(ids.to_vec())).select(Enterprise::as_select()))
@@ -108,7 +136,7 @@ pub async fn operator_by_sign_in(tx: &TenantTx, sign_in: &str) -> Result<Option<
         operators::table
             .filter(operators::tenant_id.eq(tx.tenant()))
             .filter(operators::sign_in.eq(sign_in.to_owned()))
-            .filter(operators::state.eq("ACTIVE"))
+            .filter(operators::state.eq(OperatorState::Active))
             .select(Operator::as_select()),
     )
     .await
@@ -119,7 +147,7 @@ pub async fn first_operator_with_role(tx: &TenantTx, role: Role) -> Result<Optio
         operators::table
             .filter(operators::tenant_id.eq(tx.tenant()))
             .filter(operators::role.eq(role))
-            .filter(operators::state.eq("ACTIVE"))
+            .filter(operators::state.eq(OperatorState::Active))
             .order(operators::id)
             .limit(1)
             .select(Operator::as_select()),
@@ -181,4 +209,49 @@ pub async fn insert_manifest_entry_in(
         manifest_entries::digest.eq(digest),
     );
     tx.execute_exactly(1, insert_into(manifest_entries::table).values(row)).await
+}
+
+/// What the gate must know of an API client.
+#[derive(Clone, Debug)]
+pub struct ClientStanding {
+    pub active: bool,
+    /// From where it may come; from anywhere if there is none.
+    pub allow_list: Vec<Block>,
+}
+
+impl ClientStanding {
+    pub fn allows(&self, address: Option<IpAddr>) -> bool {
+        self.allow_list.is_empty()
+            || address.is_some_and(|address| self.allow_list.iter().any(|block| block.contains(address)))
+    }
+}
+
+pub async fn client_standings(tx: &TenantTx) -> Result<HashMap<ApiClientId, ClientStanding>, Fault> {
+    let rows: Vec<(ApiClientId, String, String)> = tx
+        .load(api_clients::table.filter(api_clients::tenant_id.eq(tx.tenant())).select((
+            api_clients::id,
+            api_clients::state,
+            api_clients::allow_list,
+        )))
+        .await?;
+    rows.into_iter()
+        .map(|(id, state, allow_list)| {
+            let blocks = allow_list.split_ascii_whitespace().map(str::parse).collect::<Result<Vec<Block>, _>>();
+            let allow_list = blocks.map_err(Fault::internal)?;
+            Ok((id, ClientStanding { active: state == "ACTIVE", allow_list }))
+        })
+        .collect()
+}
+
+/// Sessions and clients' secrets that were ended while access tokens of theirs may still be about.
+pub async fn revoked_lately(tx: &TenantTx) -> Result<HashSet<uuid::Uuid>, Fault> {
+    let since = tx.now().await? - crate::tenancy::token::LONGEST_LIFE - chrono::TimeDelta::minutes(1);
+    let secrets = api_client_secrets::table
+        .filter(api_client_secrets::tenant_id.eq(tx.tenant()))
+        .filter(api_client_secrets::revoked_at.gt(since))
+        .select(api_client_secrets::id);
+    let (mut sessions, secrets) =
+        futures_util::try_join!(sessions::revoked_since(tx, since), tx.load::<uuid::Uuid, _, _>(secrets))?;
+    sessions.extend(secrets);
+    Ok(sessions)
 }

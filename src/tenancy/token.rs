@@ -1,4 +1,7 @@
 //! Access tokens: JWTs signed with Ed25519, short-lived, verified against pinned algorithm, issuer and audience.
+//!
+//! A token says who somebody was when it was made. Whether that still holds (the session, the enterprise, the client)
+//! is for `standing.rs` to say, at every request.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,8 +20,9 @@ use crate::platform::clock::Clock;
 use crate::platform::fault::Fault;
 use crate::platform::id;
 use crate::platform::secrets::Secrets;
-use crate::tenancy::model::{EnterpriseId, HolderId, OperatorId};
-use crate::tenancy::permission::Role;
+use crate::tenancy::model::{ApiClientId, ApiClientSecretId, EnterpriseId, HolderId, OperatorId, SessionId};
+use crate::tenancy::permission::{Permissions, Role};
+use crate::tenancy::scope::PersonKey;
 
 pub const ISSUER: &str = "minthouse";
 pub const AUDIENCE: &str = "minthouse-api";
@@ -26,13 +30,67 @@ pub const AUDIENCE: &str = "minthouse-api";
 /// How far two machines' clocks may lie apart.
 const LEEWAY_SECONDS: i64 = 5;
 
+/// No access token lives longer. A session that was revoked longer ago than this needs no watching any more.
+pub const LONGEST_LIFE: TimeDelta = TimeDelta::hours(1);
+
 /// Whom a token speaks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Identity {
-    Operator { operator: OperatorId, role: Role },
-    Holder { holder: HolderId },
-    House { operator: OperatorId, role: Role },
+    Operator {
+        operator: OperatorId,
+        role: Role,
+    },
+    Holder {
+        holder: HolderId,
+    },
+    House {
+        operator: OperatorId,
+        role: Role,
+    },
+    /// A machine of the enterprise. The secret that it showed is named, so that revoking that one ends its tokens.
+    Client {
+        client: ApiClientId,
+        secret: ApiClientSecretId,
+        scope: Permissions,
+    },
+    /// Somebody of the partner, acting for the branch that the token is for.
+    Partner {
+        partner: EnterpriseId,
+        /// The partner's operator.
+        actor: OperatorId,
+        scope: Permissions,
+    },
+    /// The same for a machine of the partner.
+    PartnerClient {
+        partner: EnterpriseId,
+        client: ApiClientId,
+        secret: ApiClientSecretId,
+        scope: Permissions,
+    },
+    /// One person across enterprises. The token is for no enterprise: `tenant` is the nil ID.
+    Person {
+        #[serde(with = "person_key")]
+        person: PersonKey,
+    },
+}
+
+mod person_key {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::tenancy::scope::PersonKey;
+
+    pub fn serialize<S: Serializer>(key: &PersonKey, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(key.0))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PersonKey, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let bytes = URL_SAFE_NO_PAD.decode(&*text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(PersonKey).ok_or_else(|| serde::de::Error::custom("that is no person's key"))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +104,9 @@ pub struct Claims {
     pub jti: Uuid,
     /// The enterprise.
     pub tenant: EnterpriseId,
+    /// The session that it was made in, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<SessionId>,
     #[serde(flatten)]
     pub identity: Identity,
 }
@@ -80,12 +141,21 @@ impl Tokens {
         &self.jwks
     }
 
-    /// A token for `life`. Gives the token and when it ends.
-    pub fn mint(&self, tenant: EnterpriseId, identity: Identity, life: TimeDelta) -> Result<(String, i64), Fault> {
-        let now = self.clock.now().timestamp();
+    /// A token for `life`, at most [`LONGEST_LIFE`]. Gives the token and when it ends.
+    pub fn mint(
+        &self,
+        tenant: EnterpriseId,
+        identity: Identity,
+        session: Option<SessionId>,
+        life: TimeDelta,
+    ) -> Result<(String, i64), Fault> {
+        let (now, life) = (self.clock.now().timestamp(), life.min(LONGEST_LIFE));
         let sub = match &identity {
             Identity::Operator { operator, .. } | Identity::House { operator, .. } => operator.to_string(),
             Identity::Holder { holder } => holder.to_string(),
+            Identity::Client { client, .. } | Identity::PartnerClient { client, .. } => client.to_string(),
+            Identity::Partner { actor, .. } => actor.to_string(),
+            Identity::Person { person } => URL_SAFE_NO_PAD.encode(&person.0[..16]),
         };
         let claims = Claims {
             iss: ISSUER.into(),
@@ -96,6 +166,7 @@ impl Tokens {
             exp: now + life.num_seconds(),
             jti: id::generate(),
             tenant,
+            sid: session,
             identity,
         };
         let header = Header { kid: Some(self.signing.0.clone()), ..Header::new(Algorithm::EdDSA) };
@@ -148,7 +219,7 @@ mod tests {
     fn a_token_lives_as_long_as_it_says() {
         let (tokens, clock, _) = tokens();
         let tenant = EnterpriseId::generate();
-        let (token, _) = tokens.mint(tenant, holder(), TimeDelta::minutes(10)).unwrap();
+        let (token, _) = tokens.mint(tenant, holder(), None, TimeDelta::minutes(10)).unwrap();
         assert_eq!(tokens.verify(&token).unwrap().tenant, tenant);
         clock.advance(TimeDelta::seconds(604));
         assert!(tokens.verify(&token).is_ok());
@@ -160,7 +231,7 @@ mod tests {
     fn a_token_from_tomorrow_is_refused() {
         let (tokens, clock, _) = tokens();
         clock.advance(TimeDelta::days(1));
-        let (token, _) = tokens.mint(EnterpriseId::generate(), holder(), TimeDelta::days(9)).unwrap();
+        let (token, _) = tokens.mint(EnterpriseId::generate(), holder(), None, TimeDelta::minutes(9)).unwrap();
         clock.advance(TimeDelta::days(-1));
         assert!(matches!(tokens.verify(&token), Err(Fault::Unauthenticated("the token is not valid yet"))));
     }
@@ -169,10 +240,10 @@ mod tests {
     fn other_keys_algorithms_and_audiences_are_refused() {
         let (tokens, _, secrets) = tokens();
         let (stranger, _, _) = self::tokens();
-        let (foreign, _) = stranger.mint(EnterpriseId::generate(), holder(), TimeDelta::minutes(1)).unwrap();
+        let (foreign, _) = stranger.mint(EnterpriseId::generate(), holder(), None, TimeDelta::minutes(1)).unwrap();
         assert!(tokens.verify(&foreign).is_err());
 
-        let (good, _) = tokens.mint(EnterpriseId::generate(), holder(), TimeDelta::minutes(1)).unwrap();
+        let (good, _) = tokens.mint(EnterpriseId::generate(), holder(), None, TimeDelta::minutes(1)).unwrap();
         let claims: Claims = tokens.verify(&good).unwrap();
         let kid = secrets.signing_keys[0].kid.clone();
 

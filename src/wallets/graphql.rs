@@ -37,9 +37,9 @@ impl HolderObject {
         self.0.id
     }
 
-    /// The mobile number with its middle hidden.
-    async fn phone_masked(&self) -> &str {
-        &self.0.phone_masked
+    /// The mobile number with its middle hidden, where one is known.
+    async fn phone_masked(&self) -> Option<&str> {
+        self.0.phone_masked.as_deref()
     }
 
     /// What they call themselves.
@@ -307,6 +307,8 @@ pub struct HolderSignOnPayload {
     pub token: Option<String>,
     /// When the token ends.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Good once, for the next token: hand it to `sessionRefresh`.
+    pub refresh_token: Option<String>,
     /// Why nothing was done, if nothing was.
     pub user_errors: Vec<WalletUserError>,
 }
@@ -329,17 +331,18 @@ pub struct WalletsMutation;
 impl WalletsMutation {
     /// Signs a person on whom the enterprise's own system has signed in, and gives their token. Needs `HOLDER_SIGN_ON`.
     async fn holder_sign_on(&self, ctx: &Context<'_>, input: HolderSignOnInput) -> Result<HolderSignOnPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let tokens = ctx.data_unchecked::<Arc<Tokens>>();
         let outcome = payload::run(ctx, WalletUserError::from_problem, || {
-            holder::sign_on(ctx.platform(), tokens, scope, &input.phone, &input.nickname)
+            holder::sign_on(ctx.platform(), tokens, scope, &input.phone, &input.nickname, &ctx.request().visit)
         })
         .await?;
         Ok(match outcome.value {
             Some(done) => HolderSignOnPayload {
                 holder: Some(HolderObject(done.holder)),
-                token: Some(done.token),
-                expires_at: DateTime::from_timestamp(done.expires_at, 0),
+                token: Some(done.granted.token),
+                expires_at: Some(done.granted.expires_at),
+                refresh_token: done.granted.refresh_token,
                 user_errors: Vec::new(),
             },
             None => HolderSignOnPayload { user_errors: outcome.user_errors, ..Default::default() },
@@ -353,9 +356,9 @@ impl WalletsMutation {
         let outcome = payload::run(ctx, WalletUserError::from_problem, || async {
             match &ctx.request().caller {
                 Caller::Holder(scope) => transfer::give(ctx.platform(), scope, &request, &key).await,
-                Caller::Operator(scope) => transfer::start(ctx.platform(), scope, &request, &key).await,
+                Caller::Enterprise(scope) => transfer::start(ctx.platform(), scope, &request, &key).await,
                 Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent").into()),
-                Caller::House(_) => Err(Fault::WrongCaller("a token of the enterprise").into()),
+                Caller::House(_) | Caller::Person(_) => Err(Fault::WrongCaller("a token of the enterprise").into()),
             }
         })
         .await?;
@@ -365,7 +368,7 @@ impl WalletsMutation {
 
     /// Withdraws a gift that has not reached the ledger. Needs `TRANSFER_MANAGE`.
     async fn transfer_cancel(&self, ctx: &Context<'_>, input: TransferCancelInput) -> Result<TransferPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let outcome =
             payload::run(ctx, WalletUserError::from_problem, || transfer::cancel(ctx.platform(), scope, input.id))
                 .await?;

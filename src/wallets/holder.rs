@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::events::model::EventType;
@@ -10,14 +9,14 @@ use crate::events::outbox::{self, NewEvent};
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
+use crate::tenancy::model::{SessionSubject, SignInMethod};
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::{TenantScope, TenantTx};
+use crate::tenancy::session::{self, Granted, NewSession, Visit};
 use crate::tenancy::token::{Identity, Tokens};
 use crate::tenancy::{audit, enterprise};
 use crate::wallets::model::{Holder, HolderId, WalletErrorCode};
 use crate::wallets::store::{self, NewHolder};
-
-pub const HOLDER_TOKEN_LIFE: TimeDelta = TimeDelta::hours(12);
 
 /// A mainland mobile number, as 11 digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,8 +43,7 @@ const PURPOSE: &str = "phone";
 
 pub struct SignedOn {
     pub holder: Holder,
-    pub token: String,
-    pub expires_at: i64,
+    pub granted: Granted,
 }
 
 /// The enterprise vouches for a person that its own system has signed in (登录态打通), and gets their token.
@@ -55,6 +53,7 @@ pub async fn sign_on(
     scope: &TenantScope,
     phone: &str,
     nickname: &str,
+    visit: &Visit,
 ) -> Result<SignedOn, Refusal<WalletErrorCode>> {
     scope.require(Permission::HolderSignOn)?;
     let phone = Phone::parse(phone).ok_or_else(|| Refusal::at("phone", WalletErrorCode::InvalidPhone))?;
@@ -70,10 +69,13 @@ pub async fn sign_on(
     let ids = register_in(platform, &tx, &[(phone.clone(), nickname.to_owned())]).await?;
     let id = ids[&phone];
     let holder = store::holders_by_id(&tx, &[id]).await?.remove(&id).ok_or(Fault::NotFound)?;
+    let new =
+        NewSession { subject: SessionSubject::Holder, subject_id: id.uuid(), method: SignInMethod::Partner, visit };
+    let opened = session::open_in(platform, &tx, new).await?;
     audit::record_in(&tx, "holderSignOn", id.uuid(), None, &holder.phone_masked).await?;
     tx.commit().await?;
-    let (token, expires_at) = tokens.mint(scope.tenant(), Identity::Holder { holder: id }, HOLDER_TOKEN_LIFE)?;
-    Ok(SignedOn { holder, token, expires_at })
+    let granted = session::grant(tokens, scope.tenant(), opened, Identity::Holder { holder: id })?;
+    Ok(SignedOn { holder, granted })
 }
 
 /// The holders of these phone numbers; who is not known yet becomes one. One statement to read, one to write.

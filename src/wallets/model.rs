@@ -75,8 +75,13 @@ impl TransferState {
 #[diesel(table_name = holders)]
 pub struct Holder {
     pub id: HolderId,
-    pub phone_masked: String,
+    /// Nobody's who came by WeChat and has not bound one, or was erased.
+    pub phone_masked: Option<String>,
     pub nickname: String,
+    pub name_masked: Option<String>,
+    pub id_number_masked: Option<String>,
+    pub verified_at: Option<DateTime<Utc>>,
+    pub erased_at: Option<DateTime<Utc>>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
 }

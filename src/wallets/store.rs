@@ -36,7 +36,8 @@ pub async fn holders_by_phone_hash(tx: &TenantTx, hashes: &[Vec<u8>]) -> Result<
         .filter(holders::tenant_id.eq(tx.tenant()))
         .filter(holders::phone_hash.eq_any(hashes.to_vec()))
         .select((holders::phone_hash, holders::id));
-    Ok(tx.load::<(Vec<u8>, HolderId), _, _>(query).await?.into_iter().collect())
+    let rows: Vec<(Option<Vec<u8>>, HolderId)> = tx.load(query).await?;
+    Ok(rows.into_iter().filter_map(|(hash, id)| Some((hash?, id))).collect())
 }
 
 /// Inserts whom nobody has inserted yet; gives those that were.

@@ -7,7 +7,7 @@ use crate::support::app::{Beginning, copy};
 use crate::support::cluster;
 
 /// Tables that are not one tenant's: a name in the directory is found before its tenant is known.
-const NOT_A_TENANTS: [&str; 1] = ["directory_entries"];
+const NOT_A_TENANTS: [&str; 2] = ["directory_entries", "persons"];
 
 async fn empty() -> String {
     let database = copy(Beginning::Empty).await;
@@ -105,21 +105,26 @@ async fn what_is_append_only_cannot_be_changed_by_the_server() {
         &url,
         "SELECT table_name || ' ' || privilege_type || ' ' || grantee FROM information_schema.role_table_grants
           WHERE grantee LIKE 'minthouse\\_%' AND grantee <> 'minthouse_owner' AND privilege_type NOT IN ('SELECT', 'INSERT')
-            AND table_name IN ('audit_records', 'stock_entries', 'chance_entries', 'draws', 'events', 'ledger_blocks', 'data_keys')",
+            AND table_name IN ('audit_records', 'stock_entries', 'chance_entries', 'draws', 'events', 'ledger_blocks', 'data_keys',
+                'audit_links', 'branches', 'real_name_verifications')",
     );
     assert_eq!(rights, "");
     let deletes = names(
         &url,
         "SELECT table_name FROM information_schema.role_table_grants
-          WHERE grantee IN ('minthouse_tenant', 'minthouse_holder', 'minthouse_house') AND privilege_type IN ('DELETE', 'TRUNCATE')",
+          WHERE grantee IN ('minthouse_tenant', 'minthouse_holder', 'minthouse_house', 'minthouse_partner') AND privilege_type IN ('DELETE', 'TRUNCATE')",
     );
-    assert_eq!(deletes, "idempotency_keys, outbox");
+    assert_eq!(
+        deletes,
+        "audit_waiting, holder_identities, idempotency_keys, outbox, persons, recovery_codes, refresh_tokens, \
+         sso_attempts, sso_tickets, throttles, used_assertions, verification_codes"
+    );
     let writes = names(
         &url,
         "SELECT table_name || ' ' || privilege_type FROM information_schema.role_table_grants
-          WHERE grantee = 'minthouse_holder' AND privilege_type <> 'SELECT'",
+          WHERE grantee IN ('minthouse_holder', 'minthouse_partner') AND privilege_type <> 'SELECT'",
     );
-    assert_eq!(writes, "", "a holder's role only reads");
+    assert_eq!(writes, "", "a holder's and a partner's role only read");
 }
 
 #[tokio::test]

@@ -76,7 +76,7 @@ pub struct ActivitiesMutation;
 impl ActivitiesMutation {
     /// Creates an activity as a draft, with its prizes. Needs `ACTIVITY_MANAGE`.
     async fn activity_create(&self, ctx: &Context<'_>, input: ActivityCreateInput) -> Result<ActivityPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let request = ActivityRequest::from(input);
         let outcome =
             payload::run(ctx, ActivityUserError::from_problem, || create::create(ctx.platform(), scope, &request))
@@ -86,7 +86,7 @@ impl ActivitiesMutation {
 
     /// Hands a draft to the house for review; from then on it is frozen. Needs `ACTIVITY_MANAGE`.
     async fn activity_submit(&self, ctx: &Context<'_>, input: ActivitySubmitInput) -> Result<ActivityPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let outcome =
             payload::run(ctx, ActivityUserError::from_problem, || submit::submit(ctx.platform(), scope, input.id))
                 .await?;
@@ -96,7 +96,7 @@ impl ActivitiesMutation {
     /// Makes an approved activity public: sets its stock aside and, for a draw, commits to its seed. It runs within
     /// its window. Needs `ACTIVITY_MANAGE`.
     async fn activity_publish(&self, ctx: &Context<'_>, input: ActivityPublishInput) -> Result<ActivityPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let key = input.idempotency_key.parse().map_err(raise)?;
         let outcome = payload::run(ctx, ActivityUserError::from_problem, || {
             publish::publish(ctx.platform(), scope, input.id, &key)
@@ -108,7 +108,7 @@ impl ActivitiesMutation {
 
     /// Holds a published activity; nothing is drawn or given after this has answered. Needs `ACTIVITY_MANAGE`.
     async fn activity_pause(&self, ctx: &Context<'_>, input: ActivityPauseInput) -> Result<ActivityPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let outcome =
             payload::run(ctx, ActivityUserError::from_problem, || pause::pause(ctx.platform(), scope, input.id))
                 .await?;
@@ -117,7 +117,7 @@ impl ActivitiesMutation {
 
     /// Lets a held activity go on. Needs `ACTIVITY_MANAGE`.
     async fn activity_resume(&self, ctx: &Context<'_>, input: ActivityResumeInput) -> Result<ActivityPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let outcome =
             payload::run(ctx, ActivityUserError::from_problem, || pause::resume(ctx.platform(), scope, input.id))
                 .await?;
@@ -126,7 +126,7 @@ impl ActivitiesMutation {
 
     /// Ends an activity before its window closes, for good. What was won stays owed. Needs `ACTIVITY_MANAGE`.
     async fn activity_end(&self, ctx: &Context<'_>, input: ActivityEndInput) -> Result<ActivityPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let outcome =
             payload::run(ctx, ActivityUserError::from_problem, || end::end(ctx.platform(), scope, input.id)).await?;
         Ok(ActivityPayload::from(outcome))
@@ -158,7 +158,7 @@ impl ActivitiesMutation {
     /// Gives one piece of a prize to each person of a list, or to nobody: each row becomes a claim. Needs
     /// `ACTIVITY_MANAGE`.
     async fn airdrop_start(&self, ctx: &Context<'_>, input: AirdropStartInput) -> Result<AirdropPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let key = input.idempotency_key.parse().map_err(raise)?;
         let request = AirdropRequest { activity: input.activity_id, prize: input.prize_id, phones: input.phones };
         let outcome = payload::run(ctx, ActivityUserError::from_problem, || {

@@ -74,7 +74,7 @@ impl ActivityObject {
 
     /// What the house said of it, to the enterprise.
     async fn review_remark(&self, ctx: &Context<'_>) -> Option<&str> {
-        ctx.request().operator().ok()?;
+        ctx.request().enterprise().ok()?;
         self.0.review_remark.as_deref()
     }
 

@@ -125,7 +125,7 @@ impl ActivitiesQuery {
 
     /// One airdrop by ID. For operators.
     async fn airdrop(&self, ctx: &Context<'_>, id: AirdropId) -> Result<Option<AirdropObject>> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         scope.require(Permission::ActivityRead).map_err(raise)?;
         Ok(ctx.loaders().one(id).await.map_err(raise)?.map(AirdropObject))
     }

@@ -39,6 +39,10 @@ pub struct Knock {
     /// The address at the other end of the socket: a proxy's, where one stands in between. Known only where the
     /// server was made with `into_make_service_with_connect_info`.
     pub peer: Option<IpAddr>,
+    /// The program, as its `User-Agent` names it.
+    pub agent: Option<String>,
+    /// The web origin of the page that asks, as its browser names it.
+    pub origin: Option<String>,
 }
 
 /// A caller who was admitted. Holds whatever the business knows about it.

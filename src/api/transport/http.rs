@@ -88,6 +88,8 @@ impl Call {
             language: self.language,
             request_id: self.request_id.0.clone(),
             peer: connection.map(|ConnectInfo(address)| address.ip()),
+            agent: header(header::USER_AGENT).map(str::to_owned),
+            origin: header(header::ORIGIN).map(str::to_owned),
         }
     }
 

@@ -30,12 +30,13 @@ impl Default for PoolSettings {
     }
 }
 
-/// The database as the server sees it: three login roles, a pool each.
+/// The database as the server sees it: four login roles, a pool each.
 #[derive(Clone)]
 pub struct Database {
     tenant: Pool<AsyncPgConnection>,
     holder: Pool<AsyncPgConnection>,
     house: Pool<AsyncPgConnection>,
+    partner: Pool<AsyncPgConnection>,
     statements: Arc<AtomicU64>,
     commits: Arc<watch::Sender<u64>>,
 }
@@ -60,6 +61,7 @@ impl Database {
             tenant: pool(Role::Tenant, settings.connections)?,
             holder: pool(Role::Holder, settings.connections)?,
             house: pool(Role::House, (settings.connections / 4).max(2))?,
+            partner: pool(Role::Partner, (settings.connections / 4).max(2))?,
             statements: Arc::default(),
             commits: Arc::new(watch::Sender::new(0)),
         })
@@ -78,7 +80,7 @@ impl Database {
 
     /// Lets nobody take a connection any more, and closes those that come back.
     pub fn close(&self) {
-        for pool in [&self.tenant, &self.holder, &self.house] {
+        for pool in [&self.tenant, &self.holder, &self.house, &self.partner] {
             pool.close();
         }
     }
@@ -98,6 +100,7 @@ impl Database {
             Role::Tenant => &self.tenant,
             Role::Holder => &self.holder,
             Role::House => &self.house,
+            Role::Partner => &self.partner,
         };
         pool.get().await.map_err(|error| Fault::Unavailable(anyhow!("no connection for {role:?}: {error}")))
     }

@@ -19,45 +19,63 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::platform::fault::Fault;
+use crate::platform::vault::hex;
 
-/// The login roles of migration 0008; what each may see is written there.
+/// The login roles of migrations 0008 and 0009; what each may see is written there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     Tenant,
     Holder,
     House,
+    Partner,
 }
 
 impl Role {
-    pub const ALL: [Role; 3] = [Role::Tenant, Role::Holder, Role::House];
+    pub const ALL: [Role; 4] = [Role::Tenant, Role::Holder, Role::House, Role::Partner];
 
     pub fn name(self) -> &'static str {
         match self {
             Role::Tenant => "minthouse_tenant",
             Role::Holder => "minthouse_holder",
             Role::House => "minthouse_house",
+            Role::Partner => "minthouse_partner",
         }
     }
 }
 
 /// Under which role a transaction runs, and the settings that row security reads.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Session {
-    Tenant { tenant: Uuid },
-    Holder { tenant: Uuid, holder: Uuid },
+    Tenant {
+        tenant: Uuid,
+    },
+    Holder {
+        tenant: Uuid,
+        holder: Uuid,
+    },
     House,
+    /// A partner, looking at these branches side by side.
+    Partner {
+        branches: Vec<Uuid>,
+    },
+    /// One person, wherever they are known.
+    Person {
+        key: [u8; 32],
+    },
 }
 
 impl Session {
     pub fn role(&self) -> Role {
         match self {
             Session::Tenant { .. } => Role::Tenant,
-            Session::Holder { .. } => Role::Holder,
+            Session::Holder { .. } | Session::Person { .. } => Role::Holder,
             Session::House => Role::House,
+            Session::Partner { .. } => Role::Partner,
         }
     }
 
-    // SET LOCAL, never set_config: Citus forwards only the former. The values are UUIDs, so nothing needs quoting.
+    // SET LOCAL, never set_config: Citus forwards only the former. The values are UUIDs and hexadecimal
+    // digits, so nothing needs quoting.
     fn settings(&self) -> String {
         match self {
             Session::Tenant { tenant } => format!("; SET LOCAL app.tenant_id = '{tenant}'"),
@@ -65,6 +83,11 @@ impl Session {
                 format!("; SET LOCAL app.tenant_id = '{tenant}'; SET LOCAL app.holder_id = '{holder}'")
             }
             Session::House => String::new(),
+            Session::Partner { branches } => {
+                let list: Vec<String> = branches.iter().map(Uuid::to_string).collect();
+                format!("; SET LOCAL app.branches = '{{{}}}'", list.join(","))
+            }
+            Session::Person { key } => format!("; SET LOCAL app.person_key = '{}'", hex(key)),
         }
     }
 }

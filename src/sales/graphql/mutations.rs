@@ -202,7 +202,7 @@ impl SalesMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to do.")] input: MerchantCreateInput,
     ) -> Result<MerchantPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let request =
             MerchantRequest { name: input.name, channel: input.channel, merchant_number: input.merchant_number };
         let outcome =
@@ -217,7 +217,7 @@ impl SalesMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to do.")] input: MerchantVerifyInput,
     ) -> Result<MerchantPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let outcome = payload::run(ctx, SaleUserError::from_problem, || {
             merchant::verify(ctx.platform(), services(ctx), scope, input.id)
         })
@@ -231,7 +231,7 @@ impl SalesMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to do.")] input: DomainCreateInput,
     ) -> Result<DomainPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let request = DomainRequest { host: input.host, filing_number: input.filing_number };
         let outcome =
             payload::run(ctx, SaleUserError::from_problem, || domain::create(ctx.platform(), scope, &request)).await?;
@@ -244,7 +244,7 @@ impl SalesMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to do.")] input: DomainVerifyInput,
     ) -> Result<DomainPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let outcome = payload::run(ctx, SaleUserError::from_problem, || {
             domain::verify(ctx.platform(), services(ctx), scope, input.id)
         })
@@ -258,7 +258,7 @@ impl SalesMutation {
         ctx: &Context<'_>,
         #[graphql(desc = "What to do.")] input: OfferCreateInput,
     ) -> Result<OfferPayload> {
-        let scope = ctx.request().operator().map_err(raise)?;
+        let scope = ctx.request().enterprise().map_err(raise)?;
         let request = OfferRequest {
             activity: input.activity_id,
             collectible: input.collectible_id,
@@ -349,7 +349,7 @@ impl SalesMutation {
         let outcome = payload::run(ctx, SaleUserError::from_problem, || async {
             match &request.caller {
                 Caller::Holder(scope) => cancel::cancel_own(ctx.platform(), scope, id, &key).await,
-                _ => cancel::cancel(ctx.platform(), request.operator()?, id, &key).await,
+                _ => cancel::cancel(ctx.platform(), request.enterprise()?, id, &key).await,
             }
         })
         .await?;

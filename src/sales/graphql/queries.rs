@@ -165,5 +165,5 @@ impl SalesQuery {
 
 /// Merchants and domains as such are the console's business alone.
 fn console(ctx: &Context<'_>) -> Result<()> {
-    ctx.request().operator().and_then(|scope| scope.require(Permission::SaleRead)).map_err(raise)
+    ctx.request().enterprise().and_then(|scope| scope.require(Permission::SaleRead)).map_err(raise)
 }

@@ -116,7 +116,7 @@ impl TestApp {
 
     async fn mint(&self, slug: &str, identity: Identity) -> String {
         let tenant = self.enterprise(slug).await;
-        self.app.tokens.mint(tenant, identity, TimeDelta::minutes(30)).expect("the key signs").0
+        self.app.tokens.mint(tenant, identity, None, TimeDelta::minutes(30)).expect("the key signs").0
     }
 
     /// The whole answer, as a client reads it.

@@ -1,0 +1,214 @@
+//! Whether what a token says still holds: is the enterprise at work, has the session ended, was the client's secret
+//! revoked?
+//!
+//! The gate asks this at every request, so it must cost next to nothing. What it needs to know of one enterprise is
+//! little, because it is a list of what does *not* hold any more: sessions and secrets that were revoked within the
+//! longest life of a token. It is read once and kept for [`FRESH_FOR`], for all callers of the enterprise together, so
+//! a hundred thousand phones cost one look every two seconds. A server that ends a session itself forgets what it kept
+//! and knows at once; the others know within [`FRESH_FOR`].
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::platform::Platform;
+use crate::platform::fault::Fault;
+use crate::tenancy::model::{
+    ApiClientId, ApiClientSecretId, Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, SessionId,
+};
+use crate::tenancy::scope::TenantScope;
+use crate::tenancy::store::{self, ClientStanding};
+use crate::tenancy::token::{Claims, Identity};
+
+/// For how long what was read is believed. Revocations made by another server are late by this much at most.
+pub const FRESH_FOR: TimeDelta = TimeDelta::seconds(2);
+
+/// Enterprises that nobody has asked about for this long are let go when room is needed.
+const KEPT_FOR: TimeDelta = TimeDelta::minutes(10);
+const ROOM: usize = 10_000;
+
+/// What is known of one enterprise.
+pub struct Standing {
+    pub kind: EnterpriseKind,
+    /// As the house and, for a branch, its partner want it.
+    pub state: EnterpriseState,
+    pub partner: Option<EnterpriseId>,
+    expires_at: Option<DateTime<Utc>>,
+    /// Sessions and secrets that ended while tokens of theirs may still be about.
+    revoked: HashSet<uuid::Uuid>,
+    clients: HashMap<ApiClientId, ClientStanding>,
+}
+
+impl Standing {
+    fn session_holds(&self, session: Option<SessionId>) -> Result<(), Fault> {
+        match session {
+            Some(session) if self.revoked.contains(&session.uuid()) => {
+                Err(Fault::Unauthenticated("the session was ended; sign in again"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn client_holds(
+        &self,
+        client: ApiClientId,
+        secret: ApiClientSecretId,
+        address: Option<IpAddr>,
+    ) -> Result<(), Fault> {
+        if self.revoked.contains(&secret.uuid()) {
+            return Err(Fault::Unauthenticated("the client's secret was revoked; use its present one"));
+        }
+        match self.clients.get(&client) {
+            Some(client) if client.active && client.allows(address) => Ok(()),
+            Some(client) if client.active => {
+                Err(Fault::Unauthenticated("this address is not on the client's allow-list"))
+            }
+            _ => Err(Fault::Unauthenticated("the client is disabled")),
+        }
+    }
+
+    /// The state at this moment: a branch may expire while its standing is kept.
+    fn state_at(&self, now: DateTime<Utc>) -> EnterpriseState {
+        match self.expires_at {
+            Some(end) if end <= now && self.state == EnterpriseState::Active => EnterpriseState::Suspended,
+            _ => self.state,
+        }
+    }
+}
+
+/// What an enterprise's row says of its state, when its partner has a say too.
+pub fn state_of(enterprise: &Enterprise, now: DateTime<Utc>) -> EnterpriseState {
+    let stopped = enterprise.disabled_at.is_some() || enterprise.expires_at.is_some_and(|end| end <= now);
+    match enterprise.state {
+        EnterpriseState::Active if stopped => EnterpriseState::Suspended,
+        state => state,
+    }
+}
+
+#[derive(Default)]
+struct Entry {
+    known: Mutex<Option<(DateTime<Utc>, Arc<Standing>)>>,
+    /// One look at a time: the others wait for it.
+    looking: tokio::sync::Mutex<()>,
+}
+
+impl Entry {
+    fn fresh(&self, now: DateTime<Utc>) -> Option<Arc<Standing>> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|(at, _)| (now - *at).abs() < FRESH_FOR).map(|(_, standing)| standing.clone())
+    }
+}
+
+/// The standings of the enterprises whose people are about.
+pub struct Standings {
+    platform: Arc<Platform>,
+    entries: Mutex<HashMap<EnterpriseId, Arc<Entry>>>,
+}
+
+impl Standings {
+    pub fn new(platform: Arc<Platform>) -> Self {
+        Self { platform, entries: Mutex::default() }
+    }
+
+    pub async fn of(&self, tenant: EnterpriseId) -> Result<Arc<Standing>, Fault> {
+        let now = self.platform.clock.now();
+        let entry = self.entry(tenant, now);
+        if let Some(standing) = entry.fresh(now) {
+            return Ok(standing);
+        }
+        let _looking = entry.looking.lock().await;
+        let now = self.platform.clock.now();
+        if let Some(standing) = entry.fresh(now) {
+            return Ok(standing);
+        }
+        let standing = Arc::new(self.look(tenant).await?);
+        *entry.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((now, standing.clone()));
+        Ok(standing)
+    }
+
+    /// After a change of this server's own, so that it counts at once here. Call it after the commit.
+    pub fn forget(&self, tenant: EnterpriseId) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+    }
+
+    /// Whether the token's bearer may still come in, and the state that their enterprise is in.
+    pub async fn check(&self, claims: &Claims, address: Option<IpAddr>) -> Result<EnterpriseState, Fault> {
+        if matches!(claims.identity, Identity::Person { .. }) {
+            return Ok(EnterpriseState::Active);
+        }
+        let standing = self.of(claims.tenant).await?;
+        match claims.identity {
+            Identity::Operator { .. } | Identity::House { .. } | Identity::Holder { .. } => {
+                standing.session_holds(claims.sid)?;
+            }
+            Identity::Client { client, secret, .. } => standing.client_holds(client, secret, address)?,
+            Identity::Partner { partner, .. } => {
+                self.partner(&standing, partner).await?.session_holds(claims.sid)?;
+            }
+            Identity::PartnerClient { partner, client, secret, .. } => {
+                self.partner(&standing, partner).await?.client_holds(client, secret, address)?;
+            }
+            Identity::Person { .. } => {}
+        }
+        let mut state = standing.state_at(self.platform.clock.now());
+        // A branch does not work while its partner does not.
+        if let Some(partner) = standing.partner
+            && state == EnterpriseState::Active
+        {
+            state = match self.of(partner).await?.state {
+                EnterpriseState::Active => state,
+                _ => EnterpriseState::Suspended,
+            };
+        }
+        match state {
+            // What holders own outlives the enterprise that gave it to them.
+            EnterpriseState::Closed if !matches!(claims.identity, Identity::Holder { .. }) => {
+                Err(Fault::Unauthenticated("the enterprise is closed"))
+            }
+            state => Ok(state),
+        }
+    }
+
+    async fn partner(&self, branch: &Standing, partner: EnterpriseId) -> Result<Arc<Standing>, Fault> {
+        if branch.partner != Some(partner) {
+            return Err(Fault::Unauthenticated("the enterprise is no branch of this partner"));
+        }
+        let standing = self.of(partner).await?;
+        match standing.state {
+            EnterpriseState::Active => Ok(standing),
+            _ => Err(Fault::Unauthenticated("the partner is not active")),
+        }
+    }
+
+    async fn look(&self, tenant: EnterpriseId) -> Result<Standing, Fault> {
+        let tx = TenantScope::of_system(tenant).read(&self.platform.database).await?;
+        let (enterprise, revoked, clients) =
+            futures_util::try_join!(store::enterprise(&tx), store::revoked_lately(&tx), store::client_standings(&tx))?;
+        let enterprise = enterprise.ok_or(Fault::Unauthenticated("there is no such enterprise"))?;
+        let mut state = enterprise.state;
+        if enterprise.disabled_at.is_some() && state == EnterpriseState::Active {
+            state = EnterpriseState::Suspended;
+        }
+        Ok(Standing {
+            kind: enterprise.kind,
+            state,
+            partner: enterprise.partner_id,
+            expires_at: enterprise.expires_at,
+            revoked,
+            clients,
+        })
+    }
+
+    fn entry(&self, tenant: EnterpriseId, now: DateTime<Utc>) -> Arc<Entry> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= ROOM && !entries.contains_key(&tenant) {
+            entries.retain(|_, entry| {
+                let known = entry.known.lock().unwrap_or_else(PoisonError::into_inner);
+                known.as_ref().is_none_or(|(at, _)| now - *at < KEPT_FOR)
+            });
+        }
+        entries.entry(tenant).or_default().clone()
+    }
+}
