@@ -1,5 +1,8 @@
 //! Enterprises, operators and sign-in in GraphQL. What grew larger stands in files of its own beside this one.
 
+pub mod audit;
+pub mod clients;
+pub mod hosts;
 pub mod sessions;
 
 use std::sync::Arc;
@@ -125,11 +128,17 @@ pub struct Viewer {
 
 /// What can be read of who acts.
 #[derive(MergedObject, Default)]
-pub struct TenancyQuery(EnterpriseQuery, sessions::SessionQuery);
+pub struct TenancyQuery(
+    EnterpriseQuery,
+    sessions::SessionQuery,
+    clients::ClientQuery,
+    audit::AuditQuery,
+    hosts::HostQuery,
+);
 
 /// What can be done about who acts.
 #[derive(MergedObject, Default)]
-pub struct TenancyMutation(EnterpriseMutation, sessions::SessionMutation);
+pub struct TenancyMutation(EnterpriseMutation, sessions::SessionMutation, clients::ClientMutation);
 
 #[derive(Default)]
 pub struct EnterpriseQuery;

@@ -5,8 +5,11 @@
 //! kind of caller, give it a scope type and a database role with policies of its own; do not widen an existing one.
 
 pub mod audit;
+pub mod client;
+pub mod client_grant;
 pub mod enterprise;
 pub mod graphql;
+pub mod hosts;
 pub mod idempotency;
 pub mod loaders;
 pub mod model;
@@ -20,5 +23,6 @@ pub mod session;
 pub mod sign_in;
 pub mod standing;
 pub mod store;
+pub mod sweep;
 pub mod token;
 pub mod worker;

@@ -1,5 +1,8 @@
 //! Enterprises and the people who act for them.
 
+pub mod audit;
+pub mod clients;
+
 use chrono::{DateTime, Utc};
 use diesel::{Insertable, Queryable, Selectable};
 
