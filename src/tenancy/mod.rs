@@ -24,5 +24,6 @@ pub mod sign_in;
 pub mod standing;
 pub mod store;
 pub mod sweep;
+pub mod throttle;
 pub mod token;
 pub mod worker;

@@ -5,6 +5,7 @@ pub mod clients;
 pub mod qualifications;
 pub mod sessions;
 pub mod sweep;
+pub mod throttles;
 
 use std::collections::{HashMap, HashSet};
 
