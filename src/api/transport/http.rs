@@ -111,7 +111,7 @@ impl Call {
         }
     }
 
-    pub async fn admit<E: Executor>(&self, edge: &Edge<E>) -> Result<Arc<dyn Visitor>, Fault> {
+    pub(super) async fn admit<E: Executor>(&self, edge: &Edge<E>) -> Result<Arc<dyn Visitor>, Fault> {
         let knock = self.knock(self.bearer()?, &edge.settings.proxies);
         tokio::time::timeout(edge.settings.timeout, edge.gate.admit(knock)).await.unwrap_or(Err(Fault::TimedOut))
     }
@@ -121,7 +121,7 @@ impl Call {
         negotiate::accept(&self.parts.headers, &[Media::GraphqlResponse, Media::Json]).unwrap_or(Media::Json)
     }
 
-    pub fn refuse(&self, refusal: impl Into<Refusal>) -> Response {
+    pub(super) fn refuse(&self, refusal: impl Into<Refusal>) -> Response {
         write(refusal.into().answer(self.language, &self.request_id), self.fallback())
     }
 }

@@ -39,7 +39,7 @@ pub use self::errors::raise;
 pub use self::gate::{Gate, Knock, Prepared, RequestId, Visitor};
 pub use self::http::{Call, REQUEST_ID};
 pub use self::limits::{CostLimits, DocumentLimits, Origins, Settings, StreamLimits};
-pub use self::peer::caller_address;
+pub use self::peer::{caller_address, caller_scheme};
 
 /// What every transport works with.
 struct Edge<E> {

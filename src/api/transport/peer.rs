@@ -12,6 +12,7 @@ use axum::http::{Extensions, HeaderMap, HeaderName};
 use crate::platform::address::Block;
 
 static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The caller's address. Known only where the server was made with `into_make_service_with_connect_info`.
 ///
@@ -19,6 +20,17 @@ static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub fn caller_address(extensions: &Extensions, headers: &HeaderMap, proxies: &[Block]) -> Option<IpAddr> {
     let ConnectInfo(peer) = extensions.get::<ConnectInfo<SocketAddr>>()?;
     Some(believed(peer.ip(), headers, proxies))
+}
+
+/// How the caller came to the outermost proxy of ours: this server itself speaks HTTP without TLS.
+pub fn caller_scheme(extensions: &Extensions, headers: &HeaderMap, proxies: &[Block]) -> &'static str {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| peer.ip());
+    let ours = peer.is_some_and(|peer| proxies.iter().any(|block| block.contains(peer)));
+    let said = headers.get(&FORWARDED_PROTO).filter(|_| ours).and_then(|value| value.to_str().ok());
+    match said {
+        Some(scheme) if scheme.trim().eq_ignore_ascii_case("https") => "https",
+        _ => "http",
+    }
 }
 
 fn believed(peer: IpAddr, headers: &HeaderMap, proxies: &[Block]) -> IpAddr {
