@@ -94,7 +94,8 @@ fn written(lines: &[Line]) -> Result<Bytes, Fault> {
 }
 
 fn after_of(query: &str) -> Result<i64, Fault> {
-    let bad = || Fault::BadRequest("`after` is the last sequence number that you have, a whole number from 0 on".into());
+    let bad =
+        || Fault::BadRequest("`after` is the last sequence number that you have, a whole number from 0 on".into());
     let mut after = None;
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         if name != "after" || after.is_some() {

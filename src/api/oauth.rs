@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn parameters_are_read_as_the_rfc_says() {
-        let read = form("Application/X-WWW-Form-Urlencoded; charset=utf-8", "grant_type=a&scope=B+C%20D&unknown=1&unknown=2");
+        let read =
+            form("Application/X-WWW-Form-Urlencoded; charset=utf-8", "grant_type=a&scope=B+C%20D&unknown=1&unknown=2");
         let read = read.expect("it is a form");
         assert_eq!((read.grant_type.as_deref(), read.scope.as_deref()), (Some("a"), Some("B C D")));
         assert_eq!(form(FORM, "scope=&client_id="), Ok(Form::default()), "without a value is left out");

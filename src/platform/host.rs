@@ -70,7 +70,8 @@ mod tests {
             assert_eq!(of_header(same).as_deref(), Some("shop.example.com"), "{same}");
         }
         assert_eq!(of_header("XN--FIQS8S.cn:80").as_deref(), Some("xn--fiqs8s.cn"));
-        for none in ["", ":80", "127.0.0.1:80", "[::1]:80", "::1", "localhost:80", "shop.example.com:80:80", "a.com:x"] {
+        for none in ["", ":80", "127.0.0.1:80", "[::1]:80", "::1", "localhost:80", "shop.example.com:80:80", "a.com:x"]
+        {
             assert_eq!(of_header(none), None, "{none}");
         }
     }

@@ -158,12 +158,13 @@ impl EnterpriseQuery {
             Caller::House(_) => ViewerKind::House,
             Caller::Person(_) => ViewerKind::Person,
         };
+        let wanted = ctx.look_ahead().field("enterprise").exists();
         let enterprise = match ctx.request().caller {
-            Caller::Enterprise(_) | Caller::Holder(_) => {
+            Caller::Enterprise(_) | Caller::Holder(_) if wanted => {
                 let tx = read(ctx).await?;
                 store::enterprise(&tx).await.map_err(raise)?
             }
-            Caller::Anonymous | Caller::House(_) | Caller::Person(_) => None,
+            _ => None,
         };
         Ok(Viewer { kind, enterprise: enterprise.map(EnterpriseObject) })
     }

@@ -18,8 +18,7 @@ use crate::schema::{
     api_client_secrets, data_keys, directory_entries, enterprises, event_sequences, manifest_entries, operators,
 };
 use crate::tenancy::model::{
-    Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, NewOperator, Operator, OperatorId,
-    OperatorState,
+    Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, NewOperator, Operator, OperatorId, OperatorState,
 };
 use crate::tenancy::permission::Role;
 use crate::tenancy::scope::{HouseTx, TenantTx};

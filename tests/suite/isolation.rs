@@ -28,6 +28,8 @@ enum Due {
     /// Either of the enterprise's two: an operator with the permission, or the holder concerned.
     Either(Option<Role>),
     House(Option<Role>),
+    /// An operator, the enterprise's or the house's, each for their own.
+    Console(Option<Role>),
 }
 
 /// A root field, who may use it, and an operation that does. `@name` stands for an ID of `alpha`, `@key` for a new key.
@@ -38,6 +40,9 @@ const TABLE: &[Line] = &[
     ("Query.activities", Either(None), "{ activities(first: 100) { totalCount nodes { id } } }"),
     ("Query.activity", Either(None), "{ activity(id: \"@activity\") { id state prizes { id } } }"),
     ("Query.airdrop", Operator(None), "{ airdrop(id: \"@airdrop\") { id state rowCount } }"),
+    ("Query.apiClient", Operator(None), "{ apiClient(id: \"@client\") { id name secrets { id } } }"),
+    ("Query.apiClients", Operator(None), "{ apiClients { totalCount nodes { id } } }"),
+    ("Query.auditRecords", Console(Some(Finance)), "{ auditRecords(filter: {subjectId: \"@client\"}) { totalCount nodes { id action } } }"),
     ("Query.claims", Either(None), "{ claims(filter: {activityId: \"@activity\"}) { totalCount nodes { id holder { id } } } }"),
     ("Query.collectible", Either(None), "{ collectible(id: \"@collectible\") { id stock { supply } series { id } } }"),
     ("Query.collectibles", Either(None), "{ collectibles(filter: {seriesId: \"@series\"}) { totalCount nodes { id } } }"),
@@ -64,12 +69,19 @@ const TABLE: &[Line] = &[
     ("Query.series", Either(None), "{ series(id: \"@series\") { id name { text } } }"),
     ("Query.seriesList", Either(None), "{ seriesList(first: 100) { totalCount nodes { id } } }"),
     ("Query.sessions", Signed, "{ sessions { totalCount nodes { id address } } }"),
+    ("Query.site", Anybody, "{ site { enterprise { slug name { text } } } }"),
     ("Query.transfer", Either(None), "{ transfer(id: \"@transfer\") { id state toHolder { id } } }"),
     ("Query.transfers", Either(None), "{ transfers(filter: {itemId: \"@item\"}) { totalCount nodes { id } } }"),
     ("Query.viewer", Anybody, "{ viewer { kind enterprise { id } } }"),
     ("Mutation.operatorSignIn", Anybody, "mutation { operatorSignIn(input: {signIn: \"owner@alpha.example\", password: \"not-the-password\"}) { token userErrors { code } } }"),
     ("Mutation.sessionRefresh", Anybody, "mutation { sessionRefresh(input: {refreshToken: \"mhr_nothing\"}) { token userErrors { code } } }"),
     ("Mutation.sessionEnd", Signed, "mutation { sessionEnd(input: {}) { session { id } userErrors { code } } }"),
+    ("Mutation.apiClientCreate", Operator(Some(Campaigner)), "mutation { apiClientCreate(input: {name: \"C\", scopes: [CATALOG_READ]}) { client { name } userErrors { code } } }"),
+    ("Mutation.apiClientUpdate", Operator(Some(Campaigner)), "mutation { apiClientUpdate(input: {id: \"@client\", name: \"D\"}) { client { id } userErrors { code } } }"),
+    ("Mutation.apiClientDisable", Operator(Some(Auditor)), "mutation { apiClientDisable(input: {id: \"@client\"}) { client { id } userErrors { code } } }"),
+    ("Mutation.apiClientEnable", Operator(Some(Auditor)), "mutation { apiClientEnable(input: {id: \"@client\"}) { client { id } userErrors { code } } }"),
+    ("Mutation.apiClientSecretRotate", Operator(Some(Finance)), "mutation { apiClientSecretRotate(input: {id: \"@client\"}) { client { id } userErrors { code } } }"),
+    ("Mutation.apiClientSecretRevoke", Operator(Some(Finance)), "mutation { apiClientSecretRevoke(input: {id: \"@client\", secretId: \"@secret\"}) { client { id } userErrors { code } } }"),
     ("Mutation.seriesCreate", Operator(Some(Auditor)), "mutation { seriesCreate(input: {name: {chinese: \"系\", english: \"S\"}, description: {chinese: \"\", english: \"\"}}) { series { id } userErrors { code } } }"),
     ("Mutation.collectibleCreate", Operator(Some(Finance)), "mutation { collectibleCreate(input: {seriesId: \"@series\", name: {chinese: \"藏\", english: \"C\"}, description: {chinese: \"\", english: \"\"}, author: \"A\", supply: 5}) { collectible { id } userErrors { code } } }"),
     ("Mutation.collectibleSubmit", Operator(Some(Finance)), "mutation { collectibleSubmit(input: {id: \"@collectible\"}) { collectible { id } userErrors { code } } }"),
@@ -128,6 +140,8 @@ impl Stage {
         let submitted = app.draft(&owner, "AIRDROP", json!({ "prizes": [prize_of(&collectible, None, 1)] })).await;
         app.done(&owner, SUBMIT, json!({ "id": submitted["id"] })).await;
         let review = app.review_of(&text(&submitted["id"])).await;
+        let made = "mutation { apiClientCreate(input: {name: \"C\", scopes: [CATALOG_READ]}) { client { id } secretId userErrors { code } } }";
+        let client = app.done(&owner, made, json!({})).await;
         let operator = app.sql("SELECT id FROM operators WHERE sign_in = 'owner@alpha.example'");
         let operator = id::format("operator", operator.parse().expect("a UUID"));
         app.settle().await;
@@ -145,6 +159,7 @@ impl Stage {
             ("@activity", activity),
             ("@airdrop", text(&dropped["airdrop"]["id"])),
             ("@claim", claim),
+            ("@client", text(&client["client"]["id"])),
             ("@collectible", collectible),
             ("@draft", text(&draft["id"])),
             ("@dropping", dropping),
@@ -157,6 +172,7 @@ impl Stage {
             ("@prize", prize),
             ("@review", review),
             ("@sale", sale.0),
+            ("@secret", text(&client["secretId"])),
         ]);
         Self { app, ids, holder: person.token }
     }
@@ -233,6 +249,7 @@ async fn strangers_and_the_wrong_kind_of_caller_are_refused() {
         let wrong: &[(&str, &String)] = match due {
             Anybody | Signed => &[],
             Operator(_) => &[("a holder", &stage.holder), ("the house", &house)],
+            Console(_) => &[("a holder", &stage.holder)],
             Holder => &[("an operator", &owner), ("the house", &house)],
             Either(_) => &[("the house", &house)],
             House(_) => &[("an operator", &owner), ("a holder", &stage.holder)],
@@ -248,7 +265,7 @@ async fn a_role_without_the_permission_is_refused() {
     let stage = Stage::set().await;
     for line in TABLE {
         let token = match line.1 {
-            Operator(Some(role)) | Either(Some(role)) => stage.app.operator("alpha", role).await,
+            Operator(Some(role)) | Either(Some(role)) | Console(Some(role)) => stage.app.operator("alpha", role).await,
             House(Some(role)) => stage.app.house(role).await,
             _ => continue,
         };
@@ -282,7 +299,7 @@ async fn what_is_anothers_looks_like_what_is_not_there() {
     for (field, due, operation) in TABLE {
         let callers: &[(&String, &String)] = match due {
             Anybody | House(_) => continue,
-            Signed | Operator(_) => &[(&rival, &owner)],
+            Signed | Operator(_) | Console(_) => &[(&rival, &owner)],
             Holder => &[(&rival_holder, &stage.holder)],
             Either(_) => &[(&rival, &owner), (&rival_holder, &stage.holder)],
         };

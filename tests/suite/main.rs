@@ -1,15 +1,21 @@
 //! The tests that cross a boundary: HTTP, the database, processes. One binary, as each more would link it all again.
 
+mod audit;
+mod benches;
 mod campaign;
 mod catalogue;
+mod clients;
 mod draws;
 mod embedded;
 mod events;
+mod hosts;
 mod idempotency;
 mod isolation;
+mod operations;
 mod reads;
 mod sales;
 mod server;
 mod support;
+mod sweep;
 mod transport;
 mod walls;

@@ -318,7 +318,14 @@ mod tests {
     #[test]
     fn what_is_no_line_is_named() {
         let good = serde_json::to_string(&export(1)[0]).unwrap();
-        for bad in ["", "{}", "[]", &good[1..], &good.replace("\"sequence\":1", "\"sequence\":0"), &good.replace("\"action\"", "\"also\":1,\"action\"")] {
+        for bad in [
+            "",
+            "{}",
+            "[]",
+            &good[1..],
+            &good.replace("\"sequence\":1", "\"sequence\":0"),
+            &good.replace("\"action\"", "\"also\":1,\"action\""),
+        ] {
             assert!(matches!(Follower::default().read(bad), Err(Broken::Unreadable(_))), "{bad}");
         }
         assert_eq!(unhex("00ff"), Some(vec![0, 255]));

@@ -13,9 +13,7 @@ use crate::platform::fault::Fault;
 use crate::platform::page::{CreatedOrder, Page, PageRule};
 use crate::tenancy::client::{self, ClientChange, ClientRequest, WithSecret};
 use crate::tenancy::loaders::SecretsOf;
-use crate::tenancy::model::clients::{
-    ApiClient, ApiClientSecret, ApiClientState, ClientUserError, key_of,
-};
+use crate::tenancy::model::clients::{ApiClient, ApiClientSecret, ApiClientState, ClientUserError, key_of};
 use crate::tenancy::model::{ApiClientId, ApiClientSecretId};
 use crate::tenancy::permission::{Permission, Permissions};
 use crate::tenancy::standing::Standings;

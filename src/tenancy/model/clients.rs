@@ -116,7 +116,9 @@ mod tests {
         let (tenant, client) = (EnterpriseId::generate(), ApiClientId::generate());
         let key = key_of(tenant, client);
         assert_eq!(parse_key(&key), Some((tenant, client)));
-        for garbage in ["", "mhk_", "mhk_AAAA", &key[4..], &key[..key.len() - 2], &format!("{key}AAAA"), "mhk_\u{1F600}"] {
+        for garbage in
+            ["", "mhk_", "mhk_AAAA", &key[4..], &key[..key.len() - 2], &format!("{key}AAAA"), "mhk_\u{1F600}"]
+        {
             assert_eq!(parse_key(garbage), None, "{garbage}");
         }
     }

@@ -213,11 +213,7 @@ macro_rules! filtered {
     }};
 }
 
-pub async fn list(
-    tx: &TenantTx,
-    filter: &AuditFilter,
-    page: &Page<AuditRecordId>,
-) -> Result<Vec<AuditRecord>, Fault> {
+pub async fn list(tx: &TenantTx, filter: &AuditFilter, page: &Page<AuditRecordId>) -> Result<Vec<AuditRecord>, Fault> {
     let query = audit_records::table.filter(audit_records::tenant_id.eq(tx.tenant())).select(AuditRecord::as_select());
     tx.load(filtered!(paged!(query, audit_records::id, page), filter)).await
 }
