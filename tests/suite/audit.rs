@@ -74,7 +74,7 @@ async fn two_hundred_changes_at_once_on_two_servers_leave_no_gap() {
 }
 
 fn series_of_the_manifest(app: &TestApp) -> i64 {
-    app.count("SELECT count(*)::text FROM series JOIN enterprises USING (tenant_id) WHERE slug = 'alpha' AND name_english <> 'S'")
+    app.count("SELECT count(*)::text FROM series JOIN enterprises USING (tenant_id) WHERE slug = 'alpha' AND series.name_english <> 'S'")
 }
 
 #[tokio::test(flavor = "multi_thread")]
