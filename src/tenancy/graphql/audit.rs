@@ -111,9 +111,9 @@ impl TryFrom<AuditFilterInput> for AuditFilter {
 
     fn try_from(input: AuditFilterInput) -> std::result::Result<Self, Fault> {
         Ok(Self {
-            actor: input.actor_id.as_deref().map(bare).transpose()?,
+            actor: input.actor_id.as_ref().map(|id| bare(id)).transpose()?,
             action: input.action,
-            subject: input.subject_id.as_deref().map(bare).transpose()?,
+            subject: input.subject_id.as_ref().map(|id| bare(id)).transpose()?,
             from: input.from,
             until: input.until,
         })
@@ -121,7 +121,7 @@ impl TryFrom<AuditFilterInput> for AuditFilter {
 }
 
 /// The UUID of an ID of whatever kind.
-fn bare(text: &String) -> std::result::Result<Uuid, Fault> {
+fn bare(text: &str) -> std::result::Result<Uuid, Fault> {
     if let Ok(uuid) = Uuid::parse_str(text) {
         return Ok(uuid);
     }
