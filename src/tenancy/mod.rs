@@ -21,4 +21,5 @@ pub mod sign_in;
 pub mod standing;
 pub mod store;
 pub mod token;
+pub mod totp;
 pub mod worker;
