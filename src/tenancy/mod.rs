@@ -11,6 +11,7 @@ pub mod idempotency;
 pub mod loaders;
 pub mod model;
 pub mod operator;
+pub mod password;
 pub mod permission;
 pub mod qualification;
 pub mod reader;
