@@ -12,5 +12,6 @@
 mod exchange;
 pub mod id_number;
 pub mod tencent;
+pub mod wechat;
 
 pub use exchange::client;
