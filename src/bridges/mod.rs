@@ -11,6 +11,7 @@
 
 mod exchange;
 pub mod id_number;
+pub mod partner_signature;
 pub mod tencent;
 pub mod wechat;
 
