@@ -206,7 +206,10 @@ mod tests {
     impl Double {
         /// As documented: every parameter once and none beside, the app's own secret, a code once.
         fn judge(&self, code_name: &str, query: &[(String, String)]) -> Value {
-            let refused = |code: i64, message: &str| json!({ "errcode": code, "errmsg": format!("{message}, hints: [ req_id: 7L8aBa05974105 ] {query:?}") });
+            let refused = |code: i64, message: &str| {
+                let message = format!("{message}, hints: [ req_id: 7L8aBa05974105 ] {query:?}");
+                json!({ "errcode": code, "errmsg": message })
+            };
             let names: Vec<&str> = query.iter().map(|(name, _)| name.as_str()).collect();
             if names != ["appid", "secret", code_name, "grant_type"] {
                 return refused(47001, "data format error");
