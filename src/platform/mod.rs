@@ -9,6 +9,7 @@ pub mod db;
 pub mod fault;
 pub mod id;
 pub mod language;
+pub mod outbound;
 pub mod page;
 pub mod randomness;
 pub mod refusal;

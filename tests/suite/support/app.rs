@@ -226,7 +226,7 @@ pub fn app(database: &str, connections: usize) -> App {
         randomness,
         master_key: secrets().master_key().expect("the secrets are sound"),
     };
-    let sales = sales_services(&platform, true);
+    let sales = sales_services(&platform, true).expect("the client for proofs can be made");
     App::new(platform, secrets(), sales, true).expect("the parts fit together")
 }
 
