@@ -12,11 +12,13 @@ pub mod id;
 pub mod language;
 pub mod media;
 pub mod objects;
+pub mod outbound;
 pub mod page;
 pub mod randomness;
 pub mod refusal;
 pub mod secrets;
 pub mod telemetry;
+pub mod throttle;
 pub mod values;
 pub mod vault;
 

@@ -21,6 +21,7 @@ pub mod session;
 pub mod sign_in;
 pub mod standing;
 pub mod store;
+pub mod throttle;
 pub mod token;
 pub mod totp;
 pub mod worker;

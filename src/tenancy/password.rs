@@ -31,7 +31,7 @@ use zxcvbn::feedback::Warning;
 use crate::platform::fault::Fault;
 use crate::platform::language::Text;
 use crate::platform::randomness::Randomness;
-use crate::platform::refusal::{Code, Problem, Refusal};
+use crate::platform::refusal::{Code, Refusal};
 
 const LENGTH: std::ops::RangeInclusive<usize> = 12..=128;
 
@@ -118,7 +118,8 @@ pub async fn check<C: Code>(field: &str, code: C, password: &str, about: &[&str]
     let (password, about) = (password.to_owned(), about.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
     let judged = in_turn(&JUDGING, move || judge(&password, &about)).await?;
     judged.map_err(|weakness| {
-        Refusal::Problems(vec![Problem { code, field: Some(field.to_owned()), detail: Some(weakness.text()) }])
+        let Text { chinese, english } = weakness.text();
+        Refusal::explained(field, code, chinese, english)
     })
 }
 

@@ -7,6 +7,7 @@ mod embedded;
 mod events;
 mod idempotency;
 mod isolation;
+mod oidc;
 mod reads;
 mod sales;
 mod server;

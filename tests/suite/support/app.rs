@@ -245,7 +245,7 @@ pub fn app(database: &str, connections: usize) -> App {
         objects: Objects::in_folder(&objects, &master_key, SystemClock.now()).expect("the folder is writable"),
         master_key,
     };
-    let sales = sales_services(&platform, true);
+    let sales = sales_services(&platform, true).expect("the client for proofs can be made");
     App::new(platform, secrets(), sales, true).expect("the parts fit together")
 }
 

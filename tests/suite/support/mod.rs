@@ -2,5 +2,6 @@
 
 pub mod app;
 pub mod cluster;
+pub mod identity_provider;
 pub mod play;
 pub mod stream;
