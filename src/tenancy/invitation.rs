@@ -14,10 +14,11 @@ use crate::tenancy::audit;
 use crate::tenancy::device;
 use crate::tenancy::model::operators::{Invitation, InvitationState, OperatorErrorCode, may_touch};
 use crate::tenancy::model::{
-    EnterpriseErrorCode, EnterpriseState, InvitationId, OperatorId, SessionSubject, SignInMethod,
+    Enterprise, EnterpriseErrorCode, EnterpriseState, InvitationId, OperatorId, SessionSubject, SignInMethod,
 };
 use crate::tenancy::operator::{self, OperatorRequest, normalise_sign_in};
 use crate::tenancy::operator_change::{check_name, present_role_in};
+use crate::tenancy::password;
 use crate::tenancy::permission::{Permission, Role};
 use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
 use crate::tenancy::session::{self, NewSession, Visit, bearer_secret, tenant_of};
@@ -122,15 +123,18 @@ pub async fn accept(
     tokens: &Tokens,
     acceptance: Acceptance<'_>,
 ) -> Result<SignedIn, Refusal<OperatorErrorCode>> {
-    let Acceptance { secret, password, visit, request_id } = acceptance;
+    let Acceptance { secret, password: new_password, visit, request_id } = acceptance;
     let invalid = || Refusal::at("secret", OperatorErrorCode::SecretInvalid);
     let tenant = tenant_of(PREFIX, secret).ok_or_else(invalid)?;
     let hash = sha256(secret.as_bytes());
     let tx = TenantScope::of_system(tenant).write(&platform.database).await?;
     let asked = lock_open_in(&tx, &hash).await?;
+    let enterprise = store::enterprise(&tx).await?.ok_or_else(invalid)?;
     drop(tx); // hashing takes its time
-    operator::check_password("password", password).map_err(plain)?;
-    let password_hash = operator::hash_password(&*platform.randomness, password).await?;
+    let Enterprise { slug, name_chinese, name_english, .. } = &enterprise;
+    let about = [slug, name_chinese, name_english, &asked.name, &asked.sign_in].map(String::as_str);
+    password::check("password", OperatorErrorCode::InvalidInput, new_password, &about).await?;
+    let password_hash = password::hash(&*platform.randomness, new_password).await?;
 
     let id = OperatorId::generate();
     let scope = TenantScope::of_operator(tenant, id, asked.role, request_id);
@@ -196,7 +200,7 @@ fn taken() -> Refusal<OperatorErrorCode> {
 }
 
 /// What provisioning refuses, in this family's words.
-pub fn plain(refusal: Refusal<EnterpriseErrorCode>) -> Refusal<OperatorErrorCode> {
+fn plain(refusal: Refusal<EnterpriseErrorCode>) -> Refusal<OperatorErrorCode> {
     let code = |code| match code {
         EnterpriseErrorCode::SignInTaken => OperatorErrorCode::SignInTaken,
         _ => OperatorErrorCode::InvalidInput,

@@ -14,6 +14,7 @@ pub mod loaders;
 pub mod model;
 pub mod operator;
 pub mod operator_change;
+pub mod password;
 pub mod password_change;
 pub mod permission;
 pub mod qualification;

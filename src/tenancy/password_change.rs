@@ -18,11 +18,10 @@ use crate::platform::refusal::Refusal;
 use crate::platform::throttle::Growth;
 use crate::platform::vault::SealingKey;
 use crate::tenancy::audit;
-use crate::tenancy::invitation::plain;
 use crate::tenancy::model::operators::OperatorErrorCode;
-use crate::tenancy::model::{EnterpriseId, Operator, OperatorId, OperatorState};
-use crate::tenancy::operator;
+use crate::tenancy::model::{Enterprise, EnterpriseId, Operator, OperatorId, OperatorState};
 use crate::tenancy::operator_change::lock_to_change_in;
+use crate::tenancy::password;
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::{TenantScope, TenantTx};
 use crate::tenancy::session;
@@ -40,8 +39,11 @@ pub async fn change(
 ) -> Result<Operator, Refusal<OperatorErrorCode>> {
     let id = scope.operator()?;
     let verified = verify_own(platform, scope, present).await?;
-    operator::check_password("newPassword", new).map_err(plain)?;
-    let hash = operator::hash_password(&*platform.randomness, new).await?;
+    let tx = scope.read(&platform.database).await?;
+    let enterprise = store::enterprise(&tx).await?.ok_or(Fault::NotFound)?;
+    drop(tx);
+    check("newPassword", new, &enterprise, &verified).await?;
+    let hash = password::hash(&*platform.randomness, new).await?;
 
     let tx = scope.write(&platform.database).await?;
     lock_unchanged_in(&tx, &verified).await?;
@@ -57,7 +59,7 @@ pub async fn change(
 pub async fn verify_own(
     platform: &Platform,
     scope: &TenantScope,
-    password: &str,
+    given: &str,
 ) -> Result<Operator, Refusal<OperatorErrorCode>> {
     let id = scope.operator()?;
     let key = Key::new(platform, "PASSWORD", &[id.uuid().as_bytes()]);
@@ -72,11 +74,24 @@ pub async fn verify_own(
     let Some(hash) = operator.password_hash.clone() else {
         return Err(Refusal::code(OperatorErrorCode::NoPassword));
     };
-    if !operator::verify_password(hash, password.to_owned()).await? {
+    if !password::verify(hash, given.to_owned()).await? {
         return Err(Refusal::at("password", OperatorErrorCode::WrongPassword));
     }
     throttle::forgive(platform, scope.tenant(), &[key]).await?;
     Ok(operator)
+}
+
+/// Whether a password is fit to be this person's.
+async fn check(
+    field: &str,
+    password: &str,
+    enterprise: &Enterprise,
+    operator: &Operator,
+) -> Result<(), Refusal<OperatorErrorCode>> {
+    let Enterprise { slug, name_chinese, name_english, .. } = enterprise;
+    let sign_in = operator.sign_in.as_deref().unwrap_or_default();
+    let about = [slug, name_chinese, name_english, &operator.name, sign_in];
+    password::check(field, OperatorErrorCode::InvalidInput, password, &about).await
 }
 
 /// The same operator, locked, if they still have the password that was verified.
@@ -135,20 +150,21 @@ pub async fn finish_reset(
     platform: &Platform,
     standings: &Standings,
     secret: &str,
-    password: &str,
+    new: &str,
     request_id: Arc<str>,
 ) -> Result<Operator, Refusal<OperatorErrorCode>> {
     let invalid = || Refusal::at("secret", OperatorErrorCode::SecretInvalid);
     let (link, tag) = Link::parse(secret).ok_or_else(invalid)?;
     let tx = TenantScope::of_system(link.tenant).read(&platform.database).await?;
     let asked = store::operators_by_id(&tx, &[link.operator]).await?.remove(&link.operator).ok_or_else(invalid)?;
+    let enterprise = store::enterprise(&tx).await?.ok_or_else(invalid)?;
     let now = tx.now().await?;
     drop(tx);
     if !link.holds(&platform.master_key, &asked, &tag, now) {
         return Err(invalid());
     }
-    operator::check_password("password", password).map_err(plain)?;
-    let hash = operator::hash_password(&*platform.randomness, password).await?;
+    check("password", new, &enterprise, &asked).await?;
+    let hash = password::hash(&*platform.randomness, new).await?;
 
     let scope = TenantScope::of_operator(link.tenant, link.operator, asked.role, request_id);
     let tx = scope.write(&platform.database).await?;

@@ -24,7 +24,8 @@ use crate::tenancy::model::{
     Enterprise, EnterpriseId, EnterpriseState, Operator, OperatorId, OperatorState, SessionSubject, SignInErrorCode,
     SignInMethod,
 };
-use crate::tenancy::operator::{normalise_sign_in, verify_password};
+use crate::tenancy::operator::normalise_sign_in;
+use crate::tenancy::password;
 use crate::tenancy::scope::{HouseTx, TenantScope};
 use crate::tenancy::second_factor;
 use crate::tenancy::session::{self, Granted, NewSession, Visit};
@@ -77,7 +78,7 @@ pub async fn sign_in(
 
     let found = find(platform, &name).await?;
     let hash = found.as_ref().and_then(|(_, operator)| operator.password_hash.clone());
-    let matches = verify_password(hash.unwrap_or_else(|| NOBODY.to_owned()), request.password.to_owned()).await?;
+    let matches = password::verify(hash.unwrap_or_else(|| NOBODY.to_owned()), request.password.to_owned()).await?;
     let Some((enterprise, operator)) = found.as_ref().filter(|_| matches) else {
         if let Some((enterprise, operator)) = &found {
             note_failure(platform, enterprise.id, operator.id, attempts, "WRONG_PASSWORD");

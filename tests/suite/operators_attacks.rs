@@ -12,7 +12,7 @@ use minthouse::tenancy::session::Visit;
 use minthouse::tenancy::sign_in::{SignInRequest, sign_in};
 use minthouse::tenancy::throttle::{self, Key, NO_TENANT};
 use minthouse::tenancy::token::Identity;
-use minthouse::tenancy::{operator, standing};
+use minthouse::tenancy::{password, standing};
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, text};
@@ -174,7 +174,7 @@ async fn a_name_that_nobody_has_costs_what_a_wrong_password_costs() {
         let platform = &app.app.platform;
         let before = platform.database.statements();
         let attempt = sign_in(platform, &app.app.tokens, &request);
-        let outcome = operator::METER.scope(meter.clone(), attempt).await;
+        let outcome = password::METER.scope(meter.clone(), attempt).await;
         let statements = platform.database.statements() - before;
         app.sql("DELETE FROM throttles");
         (outcome.is_ok(), meter.load(std::sync::atomic::Ordering::SeqCst), statements)
