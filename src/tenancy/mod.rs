@@ -5,18 +5,23 @@
 //! kind of caller, give it a scope type and a database role with policies of its own; do not widen an existing one.
 
 pub mod audit;
+pub mod device;
 pub mod enterprise;
 pub mod graphql;
 pub mod idempotency;
+pub mod invitation;
 pub mod loaders;
 pub mod model;
 pub mod operator;
+pub mod operator_change;
 pub mod password;
+pub mod password_change;
 pub mod permission;
 pub mod qualification;
 pub mod reader;
 pub mod review;
 pub mod scope;
+pub mod second_factor;
 pub mod session;
 pub mod sign_in;
 pub mod standing;

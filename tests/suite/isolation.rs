@@ -12,6 +12,7 @@ use minthouse::tenancy::permission::Role;
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, text};
+use crate::support::desk::INVITE;
 use crate::support::play::{AIRDROP, SUBMIT, key, phone, prize_of};
 use crate::support::stream::Stream;
 
@@ -28,6 +29,8 @@ enum Due {
     /// Either of the enterprise's two: an operator with the permission, or the holder concerned.
     Either(Option<Role>),
     House(Option<Role>),
+    /// An operator, the enterprise's or the house's, each for their own.
+    Console(Option<Role>),
 }
 
 /// A root field, who may use it, and an operation that does. `@name` stands for an ID of `alpha`, `@key` for a new key.
@@ -51,13 +54,15 @@ const TABLE: &[Line] = &[
     ("Query.holder", Either(Some(Finance)), "{ holder(id: \"@holder\") { id phoneMasked } }"),
     ("Query.holders", Either(Some(Finance)), "{ holders(first: 100) { totalCount nodes { id phoneMasked } } }"),
     ("Query.item", Either(None), "{ item(id: \"@item\") { id serialText holder { id } } }"),
+    ("Query.invitations", Console(Some(Campaigner)), "{ invitations { totalCount nodes { id signIn } } }"),
     ("Query.items", Either(None), "{ items(filter: {holderId: \"@holder\"}) { totalCount nodes { id } } }"),
     ("Query.merchant", Operator(None), "{ merchant(id: \"@merchant\") { id merchantNumber } }"),
     ("Query.merchants", Operator(None), "{ merchants(first: 100) { totalCount nodes { id } } }"),
     ("Query.node", Either(None), "{ node(id: \"@activity\") { id __typename } }"),
     ("Query.nodes", Either(None), "{ nodes(ids: [\"@activity\", \"@collectible\", \"@order\", \"@item\", \"@transfer\", \"@offer\"]) { id } }"),
     ("Query.offers", Either(None), "{ offers(filter: {activityId: \"@sale\"}) { totalCount nodes { id } } }"),
-    ("Query.operator", Operator(None), "{ operator(id: \"@operator\") { id signIn role } }"),
+    ("Query.operator", Console(None), "{ operator(id: \"@operator\") { id signIn role } }"),
+    ("Query.operators", Console(None), "{ operators { totalCount nodes { id signIn } } }"),
     ("Query.order", Either(None), "{ order(id: \"@order\") { id number lines { quantity } } }"),
     ("Query.orders", Either(None), "{ orders(filter: {activityId: \"@sale\"}) { totalCount nodes { id } } }"),
     ("Query.reviews", House(None), "{ reviews { totalCount nodes { id } } }"),
@@ -70,6 +75,19 @@ const TABLE: &[Line] = &[
     ("Mutation.operatorSignIn", Anybody, "mutation { operatorSignIn(input: {signIn: \"owner@alpha.example\", password: \"not-the-password\"}) { token userErrors { code } } }"),
     ("Mutation.sessionRefresh", Anybody, "mutation { sessionRefresh(input: {refreshToken: \"mhr_nothing\"}) { token userErrors { code } } }"),
     ("Mutation.sessionEnd", Signed, "mutation { sessionEnd(input: {}) { session { id } userErrors { code } } }"),
+    ("Mutation.operatorInvite", Console(Some(Campaigner)), "mutation { operatorInvite(input: {signIn: \"@key\", name: \"N\", role: AUDITOR}) { invitation { id } userErrors { code } } }"),
+    ("Mutation.invitationAccept", Anybody, "mutation { invitationAccept(input: {secret: \"mhi_nothing\", password: \"p\"}) { token userErrors { code } } }"),
+    ("Mutation.invitationRevoke", Console(Some(Auditor)), "mutation { invitationRevoke(input: {id: \"@invitation\"}) { invitation { id } userErrors { code } } }"),
+    ("Mutation.operatorUpdate", Console(Some(Finance)), "mutation { operatorUpdate(input: {id: \"@colleague\", name: \"N\"}) { operator { id } userErrors { code } } }"),
+    ("Mutation.operatorDisable", Console(Some(Campaigner)), "mutation { operatorDisable(input: {id: \"@colleague\"}) { operator { id } userErrors { code } } }"),
+    ("Mutation.operatorEnable", Console(Some(Auditor)), "mutation { operatorEnable(input: {id: \"@colleague\"}) { operator { id } userErrors { code } } }"),
+    ("Mutation.operatorSessionsEnd", Console(Some(Finance)), "mutation { operatorSessionsEnd(input: {id: \"@colleague\"}) { endedCount userErrors { code } } }"),
+    ("Mutation.operatorPasswordChange", Console(None), "mutation { operatorPasswordChange(input: {password: \"p\", newPassword: \"n\"}) { operator { id } userErrors { code } } }"),
+    ("Mutation.operatorPasswordReset", Console(Some(Auditor)), "mutation { operatorPasswordReset(input: {id: \"@colleague\"}) { secret userErrors { code } } }"),
+    ("Mutation.operatorPasswordSet", Anybody, "mutation { operatorPasswordSet(input: {secret: \"mhp_nothing\", password: \"p\"}) { signIn userErrors { code } } }"),
+    ("Mutation.operatorTotpBegin", Console(None), "mutation { operatorTotpBegin(input: {password: \"p\"}) { uri userErrors { code } } }"),
+    ("Mutation.operatorTotpConfirm", Console(None), "mutation { operatorTotpConfirm(input: {code: \"1\"}) { recoveryCodes userErrors { code } } }"),
+    ("Mutation.operatorTotpDisable", Console(None), "mutation { operatorTotpDisable(input: {password: \"p\", code: \"1\"}) { operator { id } userErrors { code } } }"),
     ("Mutation.seriesCreate", Operator(Some(Auditor)), "mutation { seriesCreate(input: {name: {chinese: \"系\", english: \"S\"}, description: {chinese: \"\", english: \"\"}}) { series { id } userErrors { code } } }"),
     ("Mutation.collectibleCreate", Operator(Some(Finance)), "mutation { collectibleCreate(input: {seriesId: \"@series\", name: {chinese: \"藏\", english: \"C\"}, description: {chinese: \"\", english: \"\"}, author: \"A\", supply: 5}) { collectible { id } userErrors { code } } }"),
     ("Mutation.collectibleSubmit", Operator(Some(Finance)), "mutation { collectibleSubmit(input: {id: \"@collectible\"}) { collectible { id } userErrors { code } } }"),
@@ -130,6 +148,9 @@ impl Stage {
         let review = app.review_of(&text(&submitted["id"])).await;
         let operator = app.sql("SELECT id FROM operators WHERE sign_in = 'owner@alpha.example'");
         let operator = id::format("operator", operator.parse().expect("a UUID"));
+        let colleague = app.colleague(&owner, "colleague@alpha.example", "AUDITOR").await;
+        let invited = json!({ "input": { "signIn": "invited@alpha.example", "name": "I", "role": "AUDITOR" } });
+        let invited = app.done(&owner, INVITE, invited).await;
         app.settle().await;
 
         let first = async |query: &str| {
@@ -145,10 +166,12 @@ impl Stage {
             ("@activity", activity),
             ("@airdrop", text(&dropped["airdrop"]["id"])),
             ("@claim", claim),
+            ("@colleague", colleague.id),
             ("@collectible", collectible),
             ("@draft", text(&draft["id"])),
             ("@dropping", dropping),
             ("@holder", person.id),
+            ("@invitation", text(&invited["invitation"]["id"])),
             ("@item", item),
             ("@offer", sale.1),
             ("@operator", operator),
@@ -232,6 +255,7 @@ async fn strangers_and_the_wrong_kind_of_caller_are_refused() {
         stage.refused(None, line, "UNAUTHENTICATED", "a stranger").await;
         let wrong: &[(&str, &String)] = match due {
             Anybody | Signed => &[],
+            Console(_) => &[("a holder", &stage.holder)],
             Operator(_) => &[("a holder", &stage.holder), ("the house", &house)],
             Holder => &[("an operator", &owner), ("the house", &house)],
             Either(_) => &[("the house", &house)],
@@ -248,7 +272,7 @@ async fn a_role_without_the_permission_is_refused() {
     let stage = Stage::set().await;
     for line in TABLE {
         let token = match line.1 {
-            Operator(Some(role)) | Either(Some(role)) => stage.app.operator("alpha", role).await,
+            Operator(Some(role)) | Either(Some(role)) | Console(Some(role)) => stage.app.operator("alpha", role).await,
             House(Some(role)) => stage.app.house(role).await,
             _ => continue,
         };
@@ -282,7 +306,7 @@ async fn what_is_anothers_looks_like_what_is_not_there() {
     for (field, due, operation) in TABLE {
         let callers: &[(&String, &String)] = match due {
             Anybody | House(_) => continue,
-            Signed | Operator(_) => &[(&rival, &owner)],
+            Signed | Operator(_) | Console(_) => &[(&rival, &owner)],
             Holder => &[(&rival_holder, &stage.holder)],
             Either(_) => &[(&rival, &owner), (&rival_holder, &stage.holder)],
         };
