@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::activities::claim;
 use crate::activities::lane::Lanes;
 use crate::activities::model::ClaimId;
+use crate::api::exports::{self, Exports};
 use crate::api::gate::TokenGate;
+use crate::api::oauth::{self, OAuth};
 use crate::api::schema::{self, ApiSchema};
 use crate::api::server::{self, Surface};
 use crate::api::transport::{self, Settings};
@@ -25,14 +27,18 @@ use crate::events::relay::RelayJob;
 use crate::ledger::Ledger;
 use crate::ledger::embedded::EmbeddedLedger;
 use crate::platform::Platform;
+use crate::platform::address::Block;
 use crate::platform::fault::Fault;
 use crate::platform::secrets::Secrets;
 use crate::sales::expire::OrderExpiryJob;
 use crate::sales::model::OrderId;
 use crate::sales::{SalesServices, deliver};
+use crate::tenancy::audit::job::AuditChainJob;
+use crate::tenancy::hosts::Hosts;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::TenantTx;
 use crate::tenancy::standing::Standings;
+use crate::tenancy::sweep::Sweeper;
 use crate::tenancy::token::Tokens;
 use crate::tenancy::worker::{self, Job};
 use crate::wallets::model::{Item, Transfer, TransferCause};
@@ -43,6 +49,7 @@ pub struct App {
     pub platform: Arc<Platform>,
     pub tokens: Arc<Tokens>,
     pub standings: Arc<Standings>,
+    pub hosts: Arc<Hosts>,
     pub lanes: Arc<Lanes>,
     pub sales: Arc<SalesServices>,
     pub bus: Bus,
@@ -57,6 +64,7 @@ impl App {
         let platform = Arc::new(platform);
         let tokens = Arc::new(Tokens::new(secrets, platform.clock.clone())?);
         let standings = Arc::new(Standings::new(platform.clone()));
+        let hosts = Arc::new(Hosts::new(platform.clone()));
         let lanes = Arc::new(Lanes::new(platform.clone()));
         let sales = Arc::new(sales);
         let bus = Bus::default();
@@ -66,6 +74,7 @@ impl App {
             .data(platform.clone())
             .data(tokens.clone())
             .data(standings.clone())
+            .data(hosts.clone())
             .data(lanes.clone())
             .data(sales.clone())
             .data(bus.clone())
@@ -80,22 +89,35 @@ impl App {
             }),
             Arc::new(OrderExpiryJob { platform: platform.clone() }),
             Arc::new(RelayJob { platform: platform.clone(), bus: bus.clone() }),
+            Arc::new(AuditChainJob { platform: platform.clone() }),
+            Arc::new(Sweeper::new(platform.clone())),
         ];
-        Ok(Self { platform, tokens, standings, lanes, sales, bus, ledger, schema, jobs, development })
+        Ok(Self { platform, tokens, standings, hosts, lanes, sales, bus, ledger, schema, jobs, development })
     }
 
     /// Everything that is served over HTTP.
     pub fn router(&self, settings: Settings, metrics: PrometheusHandle, shutdown: CancellationToken) -> Result<Router> {
-        let gate = TokenGate {
+        let gate = Arc::new(self.gate());
+        let proxies: Arc<[Block]> = settings.proxies.clone().into();
+        let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
+        let graphql = transport::router(self.schema.clone(), &schema::sdl(), gate.clone(), settings, shutdown)?;
+        let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
+        Ok(graphql
+            .merge(uploads)
+            .merge(server::router(surface))
+            .merge(oauth::router(OAuth { gate: gate.clone(), proxies: proxies.clone() }))
+            .merge(exports::router(Exports { gate, proxies })))
+    }
+
+    /// Who may come in, to GraphQL and to every other route that asks.
+    pub fn gate(&self) -> TokenGate {
+        TokenGate {
             platform: self.platform.clone(),
             tokens: self.tokens.clone(),
             standings: self.standings.clone(),
+            hosts: self.hosts.clone(),
             development: self.development,
-        };
-        let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
-        let graphql = transport::router(self.schema.clone(), &schema::sdl(), Arc::new(gate), settings, shutdown)?;
-        let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
-        Ok(graphql.merge(uploads).merge(server::router(surface)))
+        }
     }
 
     /// Starts the background work; it ends with `shutdown`.

@@ -17,6 +17,8 @@ GRANT SELECT ON holders TO minthouse_holder;
 
 DROP TABLE audit_links;
 DROP TABLE audit_waiting;
+DROP INDEX audit_records_action_index;
+DROP INDEX audit_records_actor_index;
 -- What only this migration's words can say is taken back in the words of before; holders without a phone cannot be.
 UPDATE audit_records SET actor_kind = 'SYSTEM' WHERE actor_kind IN ('CLIENT', 'PARTNER');
 ALTER TABLE audit_records DROP CONSTRAINT audit_records_actor_kind_check;

@@ -142,6 +142,7 @@ CREATE TABLE refresh_tokens (
     CONSTRAINT refresh_tokens_session_fkey FOREIGN KEY (tenant_id, session_id) REFERENCES sessions (tenant_id, id)
 );
 CREATE INDEX refresh_tokens_session_index ON refresh_tokens (tenant_id, session_id);
+CREATE INDEX refresh_tokens_age_index ON refresh_tokens (tenant_id, created_at);
 
 -- Attempts that failed, by a keyed hash of who or where. Before a tenant is known, tenant_id is the nil UUID.
 CREATE TABLE throttles (
@@ -225,6 +226,7 @@ CREATE TABLE sso_attempts (
     CONSTRAINT sso_attempts_connection_fkey FOREIGN KEY (tenant_id, connection_id) REFERENCES sso_connections (tenant_id, id)
 );
 CREATE INDEX sso_attempts_connection_index ON sso_attempts (tenant_id, connection_id);
+CREATE INDEX sso_attempts_age_index ON sso_attempts (tenant_id, expires_at);
 
 -- What a partner's server signs with: a public key, or the secret of one of the signature profiles.
 CREATE TABLE sso_keys (
@@ -390,6 +392,9 @@ CREATE TABLE audit_links (
     CONSTRAINT audit_links_pkey PRIMARY KEY (tenant_id, sequence),
     CONSTRAINT audit_links_record_key UNIQUE (tenant_id, record_id)
 );
+-- Who did it, and what was done: the two questions beside "what happened to this".
+CREATE INDEX audit_records_actor_index ON audit_records (tenant_id, actor_id, id);
+CREATE INDEX audit_records_action_index ON audit_records (tenant_id, action, id);
 ALTER TABLE audit_records DROP CONSTRAINT audit_records_actor_kind_check;
 ALTER TABLE audit_records ADD CONSTRAINT audit_records_actor_kind_check
     CHECK (actor_kind IN ('OPERATOR', 'HOLDER', 'HOUSE', 'SYSTEM', 'CLIENT', 'PARTNER'));

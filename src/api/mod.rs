@@ -5,8 +5,10 @@
 
 pub mod connection;
 pub mod context;
+pub mod exports;
 pub mod gate;
 pub mod node;
+pub mod oauth;
 pub mod payload;
 pub mod review;
 pub mod schema;

@@ -1,5 +1,8 @@
 //! Enterprises, operators and sign-in in GraphQL. What grew larger stands in files of its own beside this one.
 
+pub mod audit;
+pub mod clients;
+pub mod hosts;
 pub mod operators;
 pub mod passwords;
 pub mod sessions;
@@ -155,7 +158,14 @@ pub struct Viewer {
 
 /// What can be read of who acts.
 #[derive(MergedObject, Default)]
-pub struct TenancyQuery(EnterpriseQuery, sessions::SessionQuery, operators::StaffQuery);
+pub struct TenancyQuery(
+    EnterpriseQuery,
+    sessions::SessionQuery,
+    operators::StaffQuery,
+    clients::ClientQuery,
+    audit::AuditQuery,
+    hosts::HostQuery,
+);
 
 /// What can be done about who acts.
 #[derive(MergedObject, Default)]
@@ -164,6 +174,7 @@ pub struct TenancyMutation(
     sessions::SessionMutation,
     operators::StaffMutation,
     passwords::PasswordMutation,
+    clients::ClientMutation,
 );
 
 #[derive(Default)]
@@ -184,12 +195,13 @@ impl EnterpriseQuery {
             Caller::House(_) => ViewerKind::House,
             Caller::Person(_) => ViewerKind::Person,
         };
+        let wanted = ctx.look_ahead().field("enterprise").exists();
         let enterprise = match ctx.request().caller {
-            Caller::Enterprise(_) | Caller::Holder(_) => {
+            Caller::Enterprise(_) | Caller::Holder(_) if wanted => {
                 let tx = read(ctx).await?;
                 store::enterprise(&tx).await.map_err(raise)?
             }
-            Caller::Anonymous | Caller::House(_) | Caller::Person(_) => None,
+            _ => None,
         };
         let operator = match ctx.request().console().ok().and_then(|scope| Some((scope.operator().ok()?, scope))) {
             Some((id, scope)) => find_operator(ctx, &scope, id).await?,

@@ -5,9 +5,12 @@
 //! kind of caller, give it a scope type and a database role with policies of its own; do not widen an existing one.
 
 pub mod audit;
+pub mod client;
+pub mod client_grant;
 pub mod device;
 pub mod enterprise;
 pub mod graphql;
+pub mod hosts;
 pub mod idempotency;
 pub mod invitation;
 pub mod loaders;
@@ -26,6 +29,7 @@ pub mod session;
 pub mod sign_in;
 pub mod standing;
 pub mod store;
+pub mod sweep;
 pub mod throttle;
 pub mod token;
 pub mod totp;

@@ -1,5 +1,7 @@
 //! Enterprises and the people who act for them.
 
+pub mod audit;
+pub mod clients;
 pub mod operators;
 
 use chrono::{DateTime, Utc};

@@ -164,6 +164,10 @@ impl Permissions {
         self.0 & !other.0 == 0
     }
 
+    pub fn and(self, other: Permissions) -> Self {
+        Self(self.0 & other.0)
+    }
+
     pub fn without(self, permission: Permission) -> Self {
         Self(self.0 & !(1 << permission as u64))
     }

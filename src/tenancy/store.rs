@@ -1,23 +1,22 @@
 //! SQL over enterprises, operators, the directory and data keys.
 
+pub mod audit;
+pub mod clients;
 pub mod operators;
 pub mod qualifications;
 pub mod sessions;
+pub mod sweep;
 pub mod throttles;
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 
 use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into, update};
 
 use crate::paged;
-use crate::platform::address::Block;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
-use crate::schema::{
-    api_client_secrets, api_clients, data_keys, directory_entries, enterprises, event_sequences, manifest_entries,
-};
-use crate::tenancy::model::{ApiClientId, Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState};
+use crate::schema::{api_client_secrets, data_keys, directory_entries, enterprises, event_sequences, manifest_entries};
+use crate::tenancy::model::{Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState};
 use crate::tenancy::scope::{HouseTx, TenantTx};
 use crate::words;
 
@@ -44,6 +43,14 @@ pub async fn look_up(tx: &HouseTx, kind: DirectoryKind, key: &str) -> Result<Opt
             .select(directory_entries::tenant_id),
     )
     .await
+}
+
+/// Every bound host, and whose it is.
+pub async fn hosts(tx: &HouseTx) -> Result<HashMap<String, EnterpriseId>, Fault> {
+    let query = directory_entries::table
+        .filter(directory_entries::kind.eq(DirectoryKind::Host))
+        .select((directory_entries::key, directory_entries::tenant_id));
+    Ok(tx.load::<(String, EnterpriseId), _, _>(query).await?.into_iter().collect())
 }
 
 /// Claims a name across tenants; `false` where somebody has it.
@@ -168,38 +175,6 @@ pub async fn insert_manifest_entry_in(
         manifest_entries::digest.eq(digest),
     );
     tx.execute_exactly(1, insert_into(manifest_entries::table).values(row)).await
-}
-
-/// What the gate must know of an API client.
-#[derive(Clone, Debug)]
-pub struct ClientStanding {
-    pub active: bool,
-    /// From where it may come; from anywhere if there is none.
-    pub allow_list: Vec<Block>,
-}
-
-impl ClientStanding {
-    pub fn allows(&self, address: Option<IpAddr>) -> bool {
-        self.allow_list.is_empty()
-            || address.is_some_and(|address| self.allow_list.iter().any(|block| block.contains(address)))
-    }
-}
-
-pub async fn client_standings(tx: &TenantTx) -> Result<HashMap<ApiClientId, ClientStanding>, Fault> {
-    let rows: Vec<(ApiClientId, String, String)> = tx
-        .load(api_clients::table.filter(api_clients::tenant_id.eq(tx.tenant())).select((
-            api_clients::id,
-            api_clients::state,
-            api_clients::allow_list,
-        )))
-        .await?;
-    rows.into_iter()
-        .map(|(id, state, allow_list)| {
-            let blocks = allow_list.split_ascii_whitespace().map(str::parse).collect::<Result<Vec<Block>, _>>();
-            let allow_list = blocks.map_err(Fault::internal)?;
-            Ok((id, ClientStanding { active: state == "ACTIVE", allow_list }))
-        })
-        .collect()
 }
 
 /// Sessions and clients' secrets that were ended while access tokens of theirs may still be about.

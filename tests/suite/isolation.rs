@@ -41,6 +41,9 @@ const TABLE: &[Line] = &[
     ("Query.activities", Either(None), "{ activities(first: 100) { totalCount nodes { id } } }"),
     ("Query.activity", Either(None), "{ activity(id: \"@activity\") { id state prizes { id } } }"),
     ("Query.airdrop", Operator(None), "{ airdrop(id: \"@airdrop\") { id state rowCount } }"),
+    ("Query.apiClient", Operator(None), "{ apiClient(id: \"@client\") { id name secrets { id } } }"),
+    ("Query.apiClients", Operator(None), "{ apiClients { totalCount nodes { id } } }"),
+    ("Query.auditRecords", Console(Some(Finance)), "{ auditRecords(filter: {subjectId: \"@client\"}) { totalCount nodes { id action } } }"),
     ("Query.claims", Either(None), "{ claims(filter: {activityId: \"@activity\"}) { totalCount nodes { id holder { id } } } }"),
     ("Query.collectible", Either(None), "{ collectible(id: \"@collectible\") { id stock { supply } series { id } } }"),
     ("Query.collectibles", Either(None), "{ collectibles(filter: {seriesId: \"@series\"}) { totalCount nodes { id } } }"),
@@ -69,6 +72,7 @@ const TABLE: &[Line] = &[
     ("Query.series", Either(None), "{ series(id: \"@series\") { id name { text } } }"),
     ("Query.seriesList", Either(None), "{ seriesList(first: 100) { totalCount nodes { id } } }"),
     ("Query.sessions", Signed, "{ sessions { totalCount nodes { id address } } }"),
+    ("Query.site", Anybody, "{ site { enterprise { slug name { text } } } }"),
     ("Query.transfer", Either(None), "{ transfer(id: \"@transfer\") { id state toHolder { id } } }"),
     ("Query.transfers", Either(None), "{ transfers(filter: {itemId: \"@item\"}) { totalCount nodes { id } } }"),
     ("Query.viewer", Anybody, "{ viewer { kind enterprise { id } } }"),
@@ -88,6 +92,12 @@ const TABLE: &[Line] = &[
     ("Mutation.operatorTotpBegin", Console(None), "mutation { operatorTotpBegin(input: {password: \"p\"}) { uri userErrors { code } } }"),
     ("Mutation.operatorTotpConfirm", Console(None), "mutation { operatorTotpConfirm(input: {code: \"1\"}) { recoveryCodes userErrors { code } } }"),
     ("Mutation.operatorTotpDisable", Console(None), "mutation { operatorTotpDisable(input: {password: \"p\", code: \"1\"}) { operator { id } userErrors { code } } }"),
+    ("Mutation.apiClientCreate", Operator(Some(Campaigner)), "mutation { apiClientCreate(input: {name: \"C\", scopes: [CATALOG_READ]}) { client { name } userErrors { code } } }"),
+    ("Mutation.apiClientUpdate", Operator(Some(Campaigner)), "mutation { apiClientUpdate(input: {id: \"@client\", name: \"D\"}) { client { id } userErrors { code } } }"),
+    ("Mutation.apiClientDisable", Operator(Some(Auditor)), "mutation { apiClientDisable(input: {id: \"@client\"}) { client { id } userErrors { code } } }"),
+    ("Mutation.apiClientEnable", Operator(Some(Auditor)), "mutation { apiClientEnable(input: {id: \"@client\"}) { client { id } userErrors { code } } }"),
+    ("Mutation.apiClientSecretRotate", Operator(Some(Finance)), "mutation { apiClientSecretRotate(input: {id: \"@client\"}) { client { id } userErrors { code } } }"),
+    ("Mutation.apiClientSecretRevoke", Operator(Some(Finance)), "mutation { apiClientSecretRevoke(input: {id: \"@client\", secretId: \"@secret\"}) { client { id } userErrors { code } } }"),
     ("Mutation.seriesCreate", Operator(Some(Auditor)), "mutation { seriesCreate(input: {name: {chinese: \"系\", english: \"S\"}, description: {chinese: \"\", english: \"\"}}) { series { id } userErrors { code } } }"),
     ("Mutation.collectibleCreate", Operator(Some(Finance)), "mutation { collectibleCreate(input: {seriesId: \"@series\", name: {chinese: \"藏\", english: \"C\"}, description: {chinese: \"\", english: \"\"}, author: \"A\", supply: 5}) { collectible { id } userErrors { code } } }"),
     ("Mutation.collectibleSubmit", Operator(Some(Finance)), "mutation { collectibleSubmit(input: {id: \"@collectible\"}) { collectible { id } userErrors { code } } }"),
@@ -146,6 +156,8 @@ impl Stage {
         let submitted = app.draft(&owner, "AIRDROP", json!({ "prizes": [prize_of(&collectible, None, 1)] })).await;
         app.done(&owner, SUBMIT, json!({ "id": submitted["id"] })).await;
         let review = app.review_of(&text(&submitted["id"])).await;
+        let made = "mutation { apiClientCreate(input: {name: \"C\", scopes: [CATALOG_READ]}) { client { id } secretId userErrors { code } } }";
+        let client = app.done(&owner, made, json!({})).await;
         let operator = app.sql("SELECT id FROM operators WHERE sign_in = 'owner@alpha.example'");
         let operator = id::format("operator", operator.parse().expect("a UUID"));
         let colleague = app.colleague(&owner, "colleague@alpha.example", "AUDITOR").await;
@@ -167,6 +179,7 @@ impl Stage {
             ("@airdrop", text(&dropped["airdrop"]["id"])),
             ("@claim", claim),
             ("@colleague", colleague.id),
+            ("@client", text(&client["client"]["id"])),
             ("@collectible", collectible),
             ("@draft", text(&draft["id"])),
             ("@dropping", dropping),
@@ -180,6 +193,7 @@ impl Stage {
             ("@prize", prize),
             ("@review", review),
             ("@sale", sale.0),
+            ("@secret", text(&client["secretId"])),
         ]);
         Self { app, ids, holder: person.token }
     }

@@ -269,7 +269,7 @@ impl<E: Executor> Connection<E> {
         };
         let admitted = match bearer {
             Ok(bearer) => {
-                let admission = self.edge.gate.admit(self.call.knock(bearer));
+                let admission = self.edge.gate.admit(self.call.knock(bearer, &self.edge.settings.proxies));
                 timeout(self.edge.settings.timeout, admission).await.unwrap_or(Err(Fault::TimedOut))
             }
             Err(fault) => Err(fault),

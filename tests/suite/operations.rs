@@ -1,0 +1,219 @@
+//! The operations in `graphql/operations/`, which are there to be copied: each is valid, has a name of its own and can be
+//! executed, and together they leave out no query and no mutation of the identity part.
+//!
+//! A new operation needs a row in [`rows`]; without one these tests fail.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use async_graphql::parser::types::{DocumentOperations, OperationType, Selection, TypeKind, TypeSystemDefinition};
+use async_graphql::parser::{parse_query, parse_schema};
+use minthouse::tenancy::permission::Role;
+use serde_json::{Value, json};
+
+use crate::support::app::{TestApp, client, text};
+
+/// Root fields of the other parts, whose operations do not stand here (yet).
+#[rustfmt::skip]
+const ELSEWHERE: &[&str] = &[
+    "node", "nodes", "reviews", "reviewDecide", "events", "eventTypes",
+    "activities", "activity", "activityCreate", "activityDraw", "activityEnd", "activityPause", "activityPublish",
+    "activityResume", "activitySubmit", "airdrop", "airdropStart", "claimTake", "claims", "draws",
+    "collectible", "collectibleCreate", "collectibleIssue", "collectibleSubmit", "collectibles", "series", "seriesCreate", "seriesList",
+    "domain", "domainCreate", "domainVerify", "domains", "merchant", "merchantCreate", "merchantVerify", "merchants",
+    "offerCreate", "offers", "order", "orderCancel", "orderPaymentStart", "orderPlace", "orders", "sandboxPay",
+    "holder", "holderSignOn", "holders", "item", "items", "transfer", "transferCancel", "transferStart", "transfers",
+];
+
+/// Who sends an operation.
+#[derive(Clone, Copy, Debug)]
+enum Who {
+    Nobody,
+    /// The owner of `alpha`.
+    Owner,
+    House,
+}
+
+use Who::*;
+
+/// An operation's name, who sends it, and its variables, in which `@name` stands for one of the stage's IDs and texts.
+/// They are executed one after the other, in this order, on one house.
+fn rows() -> Vec<(&'static str, Who, Value)> {
+    vec![
+        // foundation.graphql
+        ("Viewer", Owner, json!({})),
+        ("Site", Nobody, json!({})),
+        ("Enterprise", Owner, json!({ "id": "@enterprise" })),
+        ("Enterprises", House, json!({ "first": 10 })),
+        ("Operator", Owner, json!({ "id": "@operator" })),
+        (
+            "EnterpriseCreate",
+            House,
+            json!({ "input": { "slug": "gamma", "name": { "chinese": "丙", "english": "Gamma" },
+            "ownerSignIn": "owner@gamma.example", "ownerName": "G", "ownerPassword": "gamma-test-password" } }),
+        ),
+        (
+            "OperatorSignIn",
+            Nobody,
+            json!({ "input": { "signIn": "owner@alpha.example", "password": "alpha-test-password" } }),
+        ),
+        ("Sessions", Owner, json!({ "first": 10 })),
+        ("SessionRefresh", Nobody, json!({ "refreshToken": "@refreshToken" })),
+        ("SessionEnd", Owner, json!({ "id": "@session" })),
+        // clients.graphql
+        (
+            "ApiClientCreate",
+            Owner,
+            json!({ "input": { "name": "C", "scopes": ["CATALOG_READ"], "allowList": ["203.0.113.0/24"] } }),
+        ),
+        ("ApiClientUpdate", Owner, json!({ "input": { "id": "@client", "scopes": ["CATALOG_READ", "EVENT_READ"] } })),
+        ("ApiClientDisable", Owner, json!({ "id": "@client" })),
+        ("ApiClientEnable", Owner, json!({ "id": "@client" })),
+        ("ApiClientSecretRotate", Owner, json!({ "id": "@client", "overlapHours": 24 })),
+        ("ApiClientSecretRevoke", Owner, json!({ "id": "@client", "secretId": "@secret" })),
+        ("ApiClients", Owner, json!({ "first": 10 })),
+        ("ApiClient", Owner, json!({ "id": "@client" })),
+        // audit.graphql
+        ("AuditRecords", Owner, json!({ "filter": { "subjectId": "@client" }, "first": 10 })),
+    ]
+}
+
+/// One house, and what the rows' variables name.
+struct Stage {
+    app: TestApp,
+    names: BTreeMap<&'static str, String>,
+    owner: String,
+    house: String,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let app = TestApp::builder().idle().start().await;
+        let sign_in =
+            "mutation { operatorSignIn(input: {signIn: \"owner@alpha.example\", password: \"alpha-test-password\"}) {
+            token refreshToken operator { id } userErrors { code } } }";
+        let signed = app.ok(None, sign_in, json!({})).await["operatorSignIn"].take();
+        let owner = text(&signed["token"]);
+        // Of another session: refreshing it does not end the owner's.
+        let other = app.ok(None, sign_in, json!({})).await["operatorSignIn"].take();
+        let sessions = app.ok(Some(&owner), "{ sessions { nodes { id isPresent } } }", json!({})).await;
+        let sessions = sessions["sessions"]["nodes"].as_array().expect("a list").clone();
+        let third = sessions.iter().find(|session| session["isPresent"] == false).expect("the other one");
+        let made = "mutation { apiClientCreate(input: {name: \"C\", scopes: [CATALOG_READ]}) { client { id } secretId userErrors { code } } }";
+        let machine = app.done(&owner, made, json!({})).await;
+        let names = BTreeMap::from([
+            ("@enterprise", app.enterprise("alpha").await.to_string()),
+            ("@operator", text(&signed["operator"]["id"])),
+            ("@refreshToken", text(&other["refreshToken"])),
+            ("@session", text(&third["id"])),
+            ("@client", text(&machine["client"]["id"])),
+            ("@secret", text(&machine["secretId"])),
+        ]);
+        let house = app.house(Role::Owner).await;
+        Self { app, names, owner, house }
+    }
+
+    fn filled(&self, variables: &Value) -> Value {
+        match variables {
+            Value::String(text) => self.names.get(text.as_str()).map_or_else(|| json!(text), |found| json!(found)),
+            Value::Array(values) => values.iter().map(|value| self.filled(value)).collect(),
+            Value::Object(fields) => {
+                Value::Object(fields.iter().map(|(name, value)| (name.clone(), self.filled(value))).collect())
+            }
+            other => other.clone(),
+        }
+    }
+}
+
+struct Operation {
+    file: String,
+    /// The whole file, since operations share fragments.
+    document: String,
+    kind: OperationType,
+    /// The root fields that it selects.
+    fields: Vec<String>,
+}
+
+/// Every operation of every file, by its name.
+fn operations() -> BTreeMap<String, Operation> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("graphql/operations");
+    let mut found: BTreeMap<String, Operation> = BTreeMap::new();
+    for entry in fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("it can be read").path();
+        let file = path.file_name().and_then(|name| name.to_str()).expect("names are text").to_owned();
+        assert!(file.ends_with(".graphql"), "{file} is no file of operations");
+        let document = fs::read_to_string(&path).expect("it is text");
+        let parsed = parse_query(&document).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let DocumentOperations::Multiple(named) = parsed.operations else { panic!("{file}: an operation has no name") };
+        for (name, operation) in named {
+            let selections = &operation.node.selection_set.node.items;
+            let fields = selections.iter().map(|selection| match &selection.node {
+                Selection::Field(field) => field.node.name.node.to_string(),
+                _ => panic!("{file}: {name} hides its root fields in a fragment"),
+            });
+            let operation = Operation {
+                file: file.clone(),
+                document: document.clone(),
+                kind: operation.node.ty,
+                fields: fields.collect(),
+            };
+            if let Some(other) = found.insert(name.to_string(), operation) {
+                panic!("{name} stands in {} and in {file}", other.file);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn no_query_and_no_mutation_of_the_identity_part_is_left_out() {
+    let document = parse_schema(minthouse::api::schema::sdl()).expect("the SDL is valid");
+    let mut due = BTreeSet::new();
+    for definition in document.definitions {
+        let TypeSystemDefinition::Type(definition) = definition else { continue };
+        if let (TypeKind::Object(object), "Query" | "Mutation") =
+            (&definition.node.kind, definition.node.name.node.as_str())
+        {
+            due.extend(object.fields.iter().map(|field| field.node.name.node.to_string()));
+        }
+    }
+    let stale: Vec<&&str> = ELSEWHERE.iter().filter(|field| !due.contains(**field)).collect();
+    assert_eq!(stale, Vec::<&&str>::new(), "these are no root fields any more");
+    let used: BTreeSet<String> = operations().into_values().flat_map(|operation| operation.fields).collect();
+    let missing: Vec<&String> =
+        due.iter().filter(|field| !ELSEWHERE.contains(&field.as_str()) && !used.contains(*field)).collect();
+    assert_eq!(missing, Vec::<&String>::new(), "add an operation to graphql/operations/ for each of them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_can_be_executed_as_it_stands() {
+    let (operations, rows) = (operations(), rows());
+    let listed: Vec<&str> = rows.iter().map(|row| row.0).collect();
+    let unique: BTreeSet<&str> = listed.iter().copied().collect();
+    assert_eq!(unique.len(), listed.len(), "an operation has two rows");
+    assert_eq!(
+        unique,
+        operations.keys().map(String::as_str).collect(),
+        "each operation needs a row and each row an operation"
+    );
+
+    let stage = Stage::set().await;
+    for (name, who, variables) in rows {
+        let operation = &operations[name];
+        let body = json!({ "query": operation.document, "operationName": name, "variables": stage.filled(&variables) });
+        let mut request = client().post(stage.app.url()).header("accept-language", "en").json(&body);
+        match who {
+            Nobody => {}
+            Owner => request = request.bearer_auth(&stage.owner),
+            House => request = request.bearer_auth(&stage.house),
+        }
+        let answer: Value = request.send().await.expect("it answers").json().await.expect("in JSON");
+        assert!(answer.get("errors").is_none(), "{}: {name}: {answer:#}", operation.file);
+        if operation.kind == OperationType::Mutation {
+            for field in &operation.fields {
+                assert_eq!(answer["data"][field]["userErrors"], json!([]), "{}: {name}", operation.file);
+            }
+        }
+    }
+}
