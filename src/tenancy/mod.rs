@@ -18,6 +18,7 @@ pub mod review;
 pub mod scope;
 pub mod session;
 pub mod sign_in;
+pub mod sso;
 pub mod standing;
 pub mod store;
 pub mod throttle;

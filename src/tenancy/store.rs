@@ -2,6 +2,7 @@
 
 pub mod qualifications;
 pub mod sessions;
+pub mod sso;
 pub mod throttles;
 
 use std::collections::{HashMap, HashSet};
@@ -34,6 +35,10 @@ words! {
         SignIn = "SIGN_IN",
         /// A bound H5 host.
         Host = "HOST",
+        /// A connection to an OpenID provider.
+        SsoConnection = "SSO_CONNECTION",
+        /// A key that a partner's server signs with.
+        SsoKey = "SSO_KEY",
     }
 }
 
