@@ -17,6 +17,7 @@ use crate::api::gate::TokenGate;
 use crate::api::schema::{self, ApiSchema};
 use crate::api::server::{self, Surface};
 use crate::api::transport::{self, Settings};
+use crate::api::uploads;
 use crate::catalog::issue::IssuanceJob;
 use crate::catalog::model::CollectibleId;
 use crate::events::bus::Bus;
@@ -91,9 +92,10 @@ impl App {
             standings: self.standings.clone(),
             development: self.development,
         };
+        let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), Arc::new(gate), settings, shutdown)?;
         let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
-        Ok(graphql.merge(server::router(surface)))
+        Ok(graphql.merge(uploads).merge(server::router(surface)))
     }
 
     /// Starts the background work; it ends with `shutdown`.

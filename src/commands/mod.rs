@@ -21,6 +21,7 @@ use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::config::{Config, Flags};
 use crate::platform::db::place::Place;
 use crate::platform::db::{Database, PoolSettings, migrate};
+use crate::platform::objects::Objects;
 use crate::platform::outbound::Reach;
 use crate::platform::randomness::{Randomness, SystemRandomness};
 use crate::platform::secrets::{self, Secrets};
@@ -149,7 +150,8 @@ impl House {
 
         let pools = PoolSettings { connections: config.connections, ..PoolSettings::default() };
         let database = Database::new(|role| place.role_url(role), &pools)?;
-        let platform = Platform { database, clock, randomness, master_key };
+        let objects = Objects::in_folder(&config.data_dir.join("objects"), &master_key, clock.now())?;
+        let platform = Platform { database, clock, randomness, master_key, objects };
         let sales = sales_services(&platform, config.development)?;
         let app = App::new(platform, &secrets, sales, config.development)?;
         Ok(Self { place, app, secrets, telemetry })

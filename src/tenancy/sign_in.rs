@@ -5,7 +5,8 @@ use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::tenancy::audit;
 use crate::tenancy::model::{Enterprise, EnterpriseState, Operator, SessionSubject, SignInErrorCode, SignInMethod};
-use crate::tenancy::operator::{normalise_sign_in, verify_password};
+use crate::tenancy::operator::normalise_sign_in;
+use crate::tenancy::password;
 use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
 use crate::tenancy::session::{self, Granted, NewSession, Visit};
 use crate::tenancy::store::{self, DirectoryKind};
@@ -40,7 +41,7 @@ pub async fn sign_in(
         None => None,
     };
     let phc = found.as_ref().and_then(|(_, operator)| operator.password_hash.clone());
-    let matches = verify_password(phc.unwrap_or_else(|| NOBODY.to_owned()), password.to_owned()).await?;
+    let matches = password::verify(phc.unwrap_or_else(|| NOBODY.to_owned()), password.to_owned()).await?;
     let Some((enterprise, operator)) = found.filter(|_| matches) else {
         return Err(Refusal::code(SignInErrorCode::WrongCredentials));
     };

@@ -95,7 +95,7 @@ const TABLE: &[Line] = &[
     ("Mutation.orderPaymentStart", Holder, "mutation { orderPaymentStart(input: {orderId: \"@order\"}) { order { id } userErrors { code } } }"),
     ("Mutation.sandboxPay", Holder, "mutation { sandboxPay(input: {orderId: \"@order\", idempotencyKey: \"@key\"}) { order { id } userErrors { code } } }"),
     ("Mutation.orderCancel", Either(Some(Campaigner)), "mutation { orderCancel(input: {orderId: \"@order\", idempotencyKey: \"@key\"}) { order { id } userErrors { code } } }"),
-    ("Mutation.enterpriseCreate", House(None), "mutation { enterpriseCreate(input: {slug: \"gamma\", name: {chinese: \"丙\", english: \"Gamma\"}, ownerSignIn: \"owner@gamma.example\", ownerName: \"G\", ownerPassword: \"gamma-test-password\"}) { enterprise { slug } userErrors { code } } }"),
+    ("Mutation.enterpriseCreate", House(None), "mutation { enterpriseCreate(input: {slug: \"gamma\", name: {chinese: \"丙\", english: \"Gamma\"}, ownerSignIn: \"owner@gamma.example\", ownerName: \"G\", ownerPassword: \"copper-kettle-on-stone\"}) { enterprise { slug } userErrors { code } } }"),
     ("Mutation.reviewDecide", House(Some(Auditor)), "mutation { reviewDecide(input: {id: \"@review\", verdict: APPROVE}) { review { id } userErrors { code } } }"),
     ("Subscription.events", Operator(None), "subscription { events(after: \"ZXZlbnRzOjA\") { id data } }"),
     ("Subscription.issuanceProgress", Operator(None), "subscription { issuanceProgress(id: \"@collectible\") { id state } }"),

@@ -13,4 +13,5 @@ mod sales;
 mod server;
 mod support;
 mod transport;
+mod uploads;
 mod walls;
