@@ -27,6 +27,7 @@ pub mod scope;
 pub mod second_factor;
 pub mod session;
 pub mod sign_in;
+pub mod sso;
 pub mod standing;
 pub mod store;
 pub mod sweep;

@@ -6,6 +6,7 @@ pub mod operators;
 pub mod qualifications;
 pub mod sessions;
 pub mod sweep;
+pub mod sso;
 pub mod throttles;
 
 use std::collections::{HashMap, HashSet};
@@ -31,6 +32,10 @@ words! {
         SignIn = "SIGN_IN",
         /// A bound H5 host.
         Host = "HOST",
+        /// A connection to an OpenID provider.
+        SsoConnection = "SSO_CONNECTION",
+        /// A key that a partner's server signs with.
+        SsoKey = "SSO_KEY",
     }
 }
 

@@ -51,6 +51,11 @@ pub struct IdToken {
 }
 
 impl IdToken {
+    /// Whether the provider says anything under that name, of whatever kind.
+    pub fn has(&self, claim: &str) -> bool {
+        self.claims.contains_key(claim)
+    }
+
     /// A claim that is a text.
     pub fn text(&self, claim: &str) -> Option<&str> {
         self.claims.get(claim)?.as_str()
