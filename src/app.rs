@@ -19,6 +19,7 @@ use crate::api::oauth::{self, OAuth};
 use crate::api::schema::{self, ApiSchema};
 use crate::api::server::{self, Surface};
 use crate::api::transport::{self, Settings};
+use crate::api::uploads;
 use crate::catalog::issue::IssuanceJob;
 use crate::catalog::model::CollectibleId;
 use crate::events::bus::Bus;
@@ -98,9 +99,11 @@ impl App {
     pub fn router(&self, settings: Settings, metrics: PrometheusHandle, shutdown: CancellationToken) -> Result<Router> {
         let gate = Arc::new(self.gate());
         let proxies: Arc<[Block]> = settings.proxies.clone().into();
+        let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), gate.clone(), settings, shutdown)?;
         let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
         Ok(graphql
+            .merge(uploads)
             .merge(server::router(surface))
             .merge(oauth::router(OAuth { gate: gate.clone(), proxies: proxies.clone() }))
             .merge(exports::router(Exports { gate, proxies })))

@@ -734,7 +734,7 @@ diesel::table! {
     sso_tickets (tenant_id, ticket_hash) {
         tenant_id -> Uuid,
         ticket_hash -> Bytea,
-        enterprise_id -> Uuid,
+        vouched_by -> Uuid,
         operator_id -> Uuid,
         method -> Text,
         origin -> Nullable<Text>,

@@ -44,6 +44,10 @@ ALTER TABLE holders ALTER COLUMN phone_masked SET NOT NULL;
 ALTER TABLE holders ALTER COLUMN phone_sealed SET NOT NULL;
 ALTER TABLE holders ALTER COLUMN phone_hash SET NOT NULL;
 
+DELETE FROM directory_entries WHERE kind IN ('SSO_CONNECTION', 'SSO_KEY');
+ALTER TABLE directory_entries DROP CONSTRAINT directory_entries_kind_check;
+ALTER TABLE directory_entries ADD CONSTRAINT directory_entries_kind_check CHECK (kind IN ('SLUG', 'SIGN_IN', 'HOST'));
+
 DROP TABLE used_assertions;
 DROP TABLE sso_tickets;
 DROP TABLE sso_origins;

@@ -11,6 +11,11 @@ ALTER TABLE enterprises ADD COLUMN expires_at timestamptz;
 ALTER TABLE enterprises ADD CONSTRAINT enterprises_branch_check CHECK ((partner_id IS NULL) = (corp_open_id IS NULL));
 ALTER TABLE enterprises ADD CONSTRAINT enterprises_one_level_check CHECK (partner_id IS NULL OR kind = 'STANDARD');
 
+-- A connection or a key is named by somebody who has not said yet whose it is.
+ALTER TABLE directory_entries DROP CONSTRAINT directory_entries_kind_check;
+ALTER TABLE directory_entries ADD CONSTRAINT directory_entries_kind_check
+    CHECK (kind IN ('SLUG', 'SIGN_IN', 'HOST', 'SSO_CONNECTION', 'SSO_KEY'));
+
 -- A partner's branches, in the partner's own shard. Who is one cannot be changed.
 CREATE TABLE branches (
     tenant_id uuid NOT NULL,
@@ -261,11 +266,12 @@ CREATE TABLE sso_origins (
     CONSTRAINT sso_origins_state_check CHECK (state IN ('ACTIVE', 'DISABLED'))
 );
 
--- A ticket opens one session of one operator in one branch, once.
+-- A ticket opens one session of one operator, once. It lies with the enterprise that the session will be in; who
+-- vouched for the operator may be that one's partner.
 CREATE TABLE sso_tickets (
     tenant_id uuid NOT NULL,
     ticket_hash bytea NOT NULL,
-    enterprise_id uuid NOT NULL,
+    vouched_by uuid NOT NULL,
     operator_id uuid NOT NULL,
     method text NOT NULL,
     origin text,

@@ -1,7 +1,7 @@
 //! The GraphQL edge: the root schema, who may come in, transports and limits, errors, identifiers and pages.
 //!
 //! A capability brings its objects and root fields in its own `graphql.rs`; here they are joined (`schema.rs`,
-//! `node.rs`) and served (`transport/`, `server.rs`).
+//! `node.rs`) and served (`transport/`, `uploads.rs`, `server.rs`).
 
 pub mod connection;
 pub mod context;
@@ -15,3 +15,4 @@ pub mod schema;
 pub mod server;
 pub mod text;
 pub mod transport;
+pub mod uploads;

@@ -22,12 +22,14 @@ use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::config::{Config, Flags};
 use crate::platform::db::place::Place;
 use crate::platform::db::{Database, PoolSettings, migrate};
+use crate::platform::objects::Objects;
+use crate::platform::outbound::Reach;
 use crate::platform::randomness::{Randomness, SystemRandomness};
 use crate::platform::secrets::{self, Secrets};
 use crate::platform::telemetry::{self, Telemetry};
 use crate::platform::vault::hex;
 use crate::sales::SalesServices;
-use crate::sales::proof::{Reach, WellKnownFile};
+use crate::sales::proof::WellKnownFile;
 use crate::sales::sandbox::Sandbox;
 
 /// Minthouse: digital-collectible marketing and sale for many enterprises in one house.
@@ -155,8 +157,9 @@ impl House {
 
         let pools = PoolSettings { connections: config.connections, ..PoolSettings::default() };
         let database = Database::new(|role| place.role_url(role), &pools)?;
-        let platform = Platform { database, clock, randomness, master_key };
-        let sales = sales_services(&platform, config.development);
+        let objects = Objects::in_folder(&config.data_dir.join("objects"), &master_key, clock.now())?;
+        let platform = Platform { database, clock, randomness, master_key, objects };
+        let sales = sales_services(&platform, config.development)?;
         let app = App::new(platform, &secrets, sales, config.development)?;
         Ok(Self { place, app, secrets, telemetry })
     }
@@ -170,9 +173,9 @@ impl House {
 }
 
 /// Payment channels and domain proofs as the configuration wants them.
-pub fn sales_services(platform: &Platform, development: bool) -> SalesServices {
+pub fn sales_services(platform: &Platform, development: bool) -> Result<SalesServices> {
     let reach = if development { Reach::Anywhere } else { Reach::Public };
-    let services = SalesServices::new(Arc::new(WellKnownFile::new(reach)));
+    let services = SalesServices::new(Arc::new(WellKnownFile::new(reach)?));
     // Play money buys real pieces, so it must not be legal tender outside development.
-    if development { services.with_sandbox(Sandbox::new(&platform.master_key)) } else { services }
+    Ok(if development { services.with_sandbox(Sandbox::new(&platform.master_key)) } else { services })
 }

@@ -1,4 +1,5 @@
-//! What every capability stands on and none is about: database, clock, randomness, crypto, faults, languages.
+//! What every capability stands on and none is about: database, clock, randomness, crypto, files, faults,
+//! languages.
 //!
 //! Nothing here knows the business; a test (`tests/suite/walls.rs`) keeps it so.
 
@@ -10,6 +11,9 @@ pub mod fault;
 pub mod host;
 pub mod id;
 pub mod language;
+pub mod media;
+pub mod objects;
+pub mod outbound;
 pub mod page;
 pub mod randomness;
 pub mod refusal;
@@ -23,6 +27,7 @@ use std::sync::Arc;
 
 use clock::Clock;
 use db::Database;
+use objects::Objects;
 use randomness::Randomness;
 use vault::SealingKey;
 
@@ -32,4 +37,5 @@ pub struct Platform {
     pub clock: Arc<dyn Clock>,
     pub randomness: Arc<dyn Randomness>,
     pub master_key: SealingKey,
+    pub objects: Objects,
 }

@@ -169,5 +169,15 @@ mod tests {
             prop_assert!(this <= next && next <= growth.longest);
             prop_assert_eq!(growth.waits().last().copied(), Some(growth.longest));
         }
+
+        #[test]
+        fn every_wait_ends_and_everything_is_forgotten(count: u32, passed in 0i64..10_000, quiet in 3600i64..1_000_000) {
+            let guessed = tally(count, 0, 0);
+            let told = Growth::GUESSES.wait(&guessed, at(passed)).map_or(0, Wait::seconds);
+            prop_assert!(told <= 15 * 60);
+            prop_assert_eq!(Growth::GUESSES.wait(&guessed, at(passed + told)), None);
+            let patient = Growth { longest: TimeDelta::days(30), ..Growth::GUESSES };
+            prop_assert_eq!(patient.wait(&guessed, at(quiet)), None);
+        }
     }
 }

@@ -1,13 +1,13 @@
 //! How an enterprise shows that a host is theirs.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::StatusCode;
-use reqwest::redirect::Policy;
+use http::StatusCode;
+use rustls::RootCertStore;
+use url::Url;
 
-use crate::platform::address::is_public;
+use crate::platform::outbound::{Outbound, OutboundError, Reach};
 use crate::sales::model::ProofFailure;
 
 /// Looks for a token where only the host's owner can put it. Called outside any transaction.
@@ -16,85 +16,50 @@ pub trait DomainProof: Send + Sync + 'static {
     async fn check(&self, host: &str, token: &str) -> Result<(), ProofFailure>;
 }
 
-/// Which addresses may be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// Only those of the public internet.
-    Public,
-    /// Our own network too. For development only: whoever binds a domain could look around in it.
-    Anywhere,
-}
-
 const PATH: &str = "/.well-known/minthouse-domain";
 const TIME: Duration = Duration::from_secs(3);
 const MAXIMUM_BYTES: usize = 1024;
 
-/// The token is the whole text of `http://<host>/.well-known/minthouse-domain`.
+/// The token is the whole text of `http://<host>/.well-known/minthouse-domain`. By plain HTTP, as a host may have no
+/// certificate before it is ours to serve; so nobody is trusted to vouch for one.
 pub struct WellKnownFile {
-    reach: Reach,
+    outbound: Outbound,
     port: u16,
 }
 
 impl WellKnownFile {
-    pub fn new(reach: Reach) -> Self {
-        Self { reach, port: 80 }
+    pub fn new(reach: Reach) -> anyhow::Result<Self> {
+        let outbound =
+            Outbound::trusting(RootCertStore::empty(), reach)?.plain_too().within(TIME).at_most(MAXIMUM_BYTES);
+        Ok(Self { outbound, port: 80 })
     }
 
     /// Asks another port than 80.
     pub fn on_port(self, port: u16) -> Self {
         Self { port, ..self }
     }
-
-    async fn fetch(&self, host: &str) -> Result<Vec<u8>, ProofFailure> {
-        let unreachable = |error: &dyn std::fmt::Display| {
-            tracing::info!(host, "a domain's file could not be fetched: {error}");
-            ProofFailure::Unreachable
-        };
-        let addresses: Vec<SocketAddr> =
-            tokio::net::lookup_host((host, self.port)).await.map_err(|error| unreachable(&error))?.collect();
-        if self.reach == Reach::Public && !addresses.iter().all(|address| is_public(address.ip())) {
-            return Err(ProofFailure::PrivateAddress);
-        }
-        // The addresses that were looked at are the ones that are asked: a second look-up might say something else.
-        let client = reqwest::Client::builder()
-            .resolve_to_addrs(host, &addresses)
-            .redirect(Policy::none())
-            .no_proxy()
-            .timeout(TIME)
-            .tls_backend_preconfigured(no_tls().map_err(|error| unreachable(&error))?)
-            .build()
-            .map_err(|error| unreachable(&error))?;
-        let address = format!("http://{host}:{}{PATH}", self.port);
-        let mut response = client.get(address).send().await.map_err(|error| unreachable(&error))?;
-        if response.status() != StatusCode::OK {
-            return Err(ProofFailure::NotFound);
-        }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(&error))? {
-            body.extend_from_slice(&chunk);
-            if body.len() > MAXIMUM_BYTES {
-                return Err(ProofFailure::WrongContent);
-            }
-        }
-        Ok(body)
-    }
 }
 
 #[async_trait]
 impl DomainProof for WellKnownFile {
     async fn check(&self, host: &str, token: &str) -> Result<(), ProofFailure> {
-        let body = tokio::time::timeout(TIME, self.fetch(host)).await.map_err(|_| ProofFailure::Unreachable)??;
-        if body.trim_ascii() == token.as_bytes() { Ok(()) } else { Err(ProofFailure::WrongContent) }
+        let address = Url::parse(&format!("http://{host}:{}{PATH}", self.port)).map_err(|error| {
+            tracing::info!(host, "a domain is no host: {error}");
+            ProofFailure::Unreachable
+        })?;
+        let answer = self.outbound.get(&address).await.map_err(|error| {
+            tracing::info!(host, "a domain's file could not be fetched: {error}");
+            match error {
+                OutboundError::PrivateAddress(_) => ProofFailure::PrivateAddress,
+                OutboundError::TooLong(..) => ProofFailure::WrongContent,
+                _ => ProofFailure::Unreachable,
+            }
+        })?;
+        if answer.status != StatusCode::OK {
+            return Err(ProofFailure::NotFound);
+        }
+        if answer.body.trim_ascii() == token.as_bytes() { Ok(()) } else { Err(ProofFailure::WrongContent) }
     }
-}
-
-// The client wants a TLS configuration even for plain HTTP. It is given one that trusts nobody, rather than the
-// process-wide provider, which a library must not set.
-fn no_tls() -> Result<rustls::ClientConfig, rustls::Error> {
-    Ok(rustls::ClientConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth())
 }
 
 #[cfg(test)]
@@ -117,7 +82,7 @@ mod tests {
     }
 
     async fn check(port: u16) -> Result<(), ProofFailure> {
-        WellKnownFile::new(Reach::Anywhere).on_port(port).check("localhost", "token").await
+        WellKnownFile::new(Reach::Anywhere).unwrap().on_port(port).check("localhost", "token").await
     }
 
     #[tokio::test]
@@ -134,7 +99,7 @@ mod tests {
     #[tokio::test]
     async fn our_own_network_is_not_asked() {
         let port = serve("token").await;
-        let outcome = WellKnownFile::new(Reach::Public).on_port(port).check("localhost", "token").await;
+        let outcome = WellKnownFile::new(Reach::Public).unwrap().on_port(port).check("localhost", "token").await;
         assert_eq!(outcome, Err(ProofFailure::PrivateAddress));
     }
 

@@ -8,6 +8,7 @@ use crate::platform::vault::{SealingKey, WrongKey};
 use crate::tenancy::audit;
 use crate::tenancy::model::{EnterpriseErrorCode, EnterpriseId, EnterpriseKind, EnterpriseState};
 use crate::tenancy::operator::{self, OperatorRequest};
+use crate::tenancy::password;
 use crate::tenancy::permission::Role;
 use crate::tenancy::review::Decision;
 use crate::tenancy::scope::{HouseScope, TenantTx};
@@ -55,8 +56,10 @@ async fn provision(
     house: &HouseScope,
     request: &EnterpriseRequest,
 ) -> Result<EnterpriseId, Refusal<EnterpriseErrorCode>> {
-    operator::check_password("ownerPassword", &request.owner_password)?;
-    let password_hash = operator::hash_password(&*platform.randomness, &request.owner_password).await?;
+    let EnterpriseRequest { slug, name_chinese, name_english, owner_sign_in, owner_name, owner_password, .. } = request;
+    let about = [slug, name_chinese, name_english, owner_sign_in, owner_name].map(String::as_str);
+    password::check("ownerPassword", EnterpriseErrorCode::InvalidInput, owner_password, &about).await?;
+    let password_hash = password::hash(&*platform.randomness, &request.owner_password).await?;
 
     let id = EnterpriseId::generate();
     let tx = house.write_within(&platform.database, id).await?;

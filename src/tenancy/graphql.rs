@@ -3,6 +3,8 @@
 pub mod audit;
 pub mod clients;
 pub mod hosts;
+pub mod operators;
+pub mod passwords;
 pub mod sessions;
 
 use std::sync::Arc;
@@ -20,12 +22,13 @@ use crate::platform::page::{CreatedOrder, Page, PageRule};
 use crate::tenancy::enterprise::{self, EnterpriseRequest};
 use crate::tenancy::model::{
     Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, EnterpriseUserError, Operator, OperatorId,
-    SignInUserError,
+    OperatorState, SignInUserError,
 };
 use crate::tenancy::permission::{Permission, Role};
-use crate::tenancy::scope::{ActorKind, Caller, HouseTx};
+use crate::tenancy::scope::{ActorKind, Caller, HouseTx, TenantScope};
+use crate::tenancy::sign_in::{self, SignInRequest};
+use crate::tenancy::store;
 use crate::tenancy::token::Tokens;
-use crate::tenancy::{sign_in, store};
 use crate::words;
 
 const ENTERPRISE_PAGES: PageRule = PageRule { list: "enterprises", default: 20, maximum: 100 };
@@ -95,6 +98,31 @@ impl OperatorObject {
     async fn role(&self) -> Role {
         self.0.role
     }
+
+    /// Whether they may come in.
+    async fn state(&self) -> OperatorState {
+        self.0.state
+    }
+
+    /// Whether they sign in with a password; who comes by single sign-on alone has none.
+    async fn has_password(&self) -> bool {
+        self.0.password_hash.is_some()
+    }
+
+    /// Whether two-step sign-in is on.
+    async fn has_totp(&self) -> bool {
+        self.0.totp_confirmed_at.is_some()
+    }
+
+    /// Counts up with every change.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
+    /// When they became an operator.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
 }
 
 words! {
@@ -124,6 +152,8 @@ pub struct Viewer {
     pub kind: ViewerKind,
     /// The enterprise that the token is for.
     pub enterprise: Option<EnterpriseObject>,
+    /// The person at the console, an enterprise's or the house's.
+    pub operator: Option<OperatorObject>,
 }
 
 /// What can be read of who acts.
@@ -131,6 +161,7 @@ pub struct Viewer {
 pub struct TenancyQuery(
     EnterpriseQuery,
     sessions::SessionQuery,
+    operators::StaffQuery,
     clients::ClientQuery,
     audit::AuditQuery,
     hosts::HostQuery,
@@ -138,7 +169,13 @@ pub struct TenancyQuery(
 
 /// What can be done about who acts.
 #[derive(MergedObject, Default)]
-pub struct TenancyMutation(EnterpriseMutation, sessions::SessionMutation, clients::ClientMutation);
+pub struct TenancyMutation(
+    EnterpriseMutation,
+    sessions::SessionMutation,
+    operators::StaffMutation,
+    passwords::PasswordMutation,
+    clients::ClientMutation,
+);
 
 #[derive(Default)]
 pub struct EnterpriseQuery;
@@ -166,7 +203,11 @@ impl EnterpriseQuery {
             }
             _ => None,
         };
-        Ok(Viewer { kind, enterprise: enterprise.map(EnterpriseObject) })
+        let operator = match ctx.request().console().ok().and_then(|scope| Some((scope.operator().ok()?, scope))) {
+            Some((id, scope)) => find_operator(ctx, &scope, id).await?,
+            None => None,
+        };
+        Ok(Viewer { kind, enterprise: enterprise.map(EnterpriseObject), operator })
     }
 
     /// One enterprise by ID: your own, or any if you are the house.
@@ -192,11 +233,24 @@ impl EnterpriseQuery {
         Ok(connect(&page, rows, total, |row| row.id, EnterpriseObject))
     }
 
-    /// One of the enterprise's operators by ID.
+    /// One of the operators at your console by ID. Needs `ENTERPRISE_READ`.
     async fn operator(&self, ctx: &Context<'_>, id: OperatorId) -> Result<Option<OperatorObject>> {
-        ctx.request().enterprise().and_then(|scope| scope.require(Permission::EnterpriseRead)).map_err(raise)?;
-        Ok(ctx.loaders().one(id).await.map_err(raise)?.map(OperatorObject))
+        let scope = ctx.request().console().map_err(raise)?;
+        scope.require(Permission::EnterpriseRead).map_err(raise)?;
+        find_operator(ctx, &scope, id).await
     }
+}
+
+/// The house has no loaders, so it reads for itself.
+async fn find_operator(ctx: &Context<'_>, scope: &TenantScope, id: OperatorId) -> Result<Option<OperatorObject>> {
+    let found = match ctx.request().caller {
+        Caller::House(_) => {
+            let tx = scope.read(&ctx.platform().database).await.map_err(raise)?;
+            store::operators_by_id(&tx, &[id]).await.map_err(raise)?.remove(&id)
+        }
+        _ => ctx.loaders().one(id).await.map_err(raise)?,
+    };
+    Ok(found.map(OperatorObject))
 }
 
 /// An enterprise as far as the caller may see it.
@@ -223,6 +277,10 @@ pub struct OperatorSignInInput {
     pub sign_in: String,
     /// The password.
     pub password: String,
+    /// Where two-step sign-in is on: the six digits that the app shows, or a recovery code.
+    pub code: Option<String>,
+    /// What an earlier sign-in on this device gave as `deviceToken`: strangers' guesses then do not slow you down.
+    pub device_token: Option<String>,
 }
 
 /// What came of signing in.
@@ -234,6 +292,8 @@ pub struct OperatorSignInPayload {
     pub expires_at: Option<DateTime<Utc>>,
     /// Good once, for the next token: hand it to `sessionRefresh`.
     pub refresh_token: Option<String>,
+    /// Keep it on this device and send it with the next sign-in.
+    pub device_token: Option<String>,
     /// Who signed in.
     pub operator: Option<OperatorObject>,
     /// Why nobody was signed in, if nobody was.
@@ -273,17 +333,26 @@ pub struct EnterpriseMutation;
 #[Object]
 impl EnterpriseMutation {
     /// Signs an operator in with a password. The token is good for a quarter of an hour; `sessionRefresh` gives the next.
+    /// `TOTP_REQUIRED` asks for the same once more with a code. After several failures each next attempt has to wait.
     async fn operator_sign_in(&self, ctx: &Context<'_>, input: OperatorSignInInput) -> Result<OperatorSignInPayload> {
         let tokens = ctx.data_unchecked::<Arc<Tokens>>();
-        let outcome = payload::run(ctx, SignInUserError::from_problem, || {
-            sign_in::sign_in(ctx.platform(), tokens, &input.sign_in, &input.password, &ctx.request().visit)
-        })
-        .await?;
+        let request = SignInRequest {
+            sign_in: &input.sign_in,
+            password: &input.password,
+            code: input.code.as_deref(),
+            device_token: input.device_token.as_deref(),
+            visit: &ctx.request().visit,
+            request_id: ctx.request().request_id.clone(),
+        };
+        let outcome =
+            payload::run(ctx, SignInUserError::from_problem, || sign_in::sign_in(ctx.platform(), tokens, &request))
+                .await?;
         Ok(match outcome.value {
             Some(done) => OperatorSignInPayload {
                 token: Some(done.granted.token),
                 expires_at: Some(done.granted.expires_at),
                 refresh_token: done.granted.refresh_token,
+                device_token: Some(done.device_token),
                 operator: Some(OperatorObject(done.operator)),
                 user_errors: Vec::new(),
             },

@@ -2,12 +2,13 @@
 
 pub mod audit;
 pub mod clients;
+pub mod operators;
 
 use chrono::{DateTime, Utc};
 use diesel::{Insertable, Queryable, Selectable};
 
 use crate::codes;
-use crate::schema::{enterprises, operators, reviews, sessions};
+use crate::schema::{enterprises, reviews, sessions};
 use crate::tenancy::permission::Role;
 use crate::{typed_id, words};
 
@@ -161,7 +162,7 @@ pub struct Enterprise {
 }
 
 #[derive(Clone, Debug, Queryable, Selectable)]
-#[diesel(table_name = operators)]
+#[diesel(table_name = crate::schema::operators)]
 pub struct Operator {
     pub id: OperatorId,
     /// Nobody's who comes by single sign-on.
@@ -176,7 +177,7 @@ pub struct Operator {
 }
 
 #[derive(Clone, Debug, Insertable)]
-#[diesel(table_name = operators)]
+#[diesel(table_name = crate::schema::operators)]
 pub struct NewOperator {
     pub tenant_id: EnterpriseId,
     pub id: OperatorId,
@@ -226,6 +227,9 @@ codes!(EnterpriseErrorCode, EnterpriseUserError, {
 
 codes!(SignInErrorCode, SignInUserError, {
     WrongCredentials = "WRONG_CREDENTIALS": "登录名或密码不正确。" / "The sign-in name or the password is wrong; try again or have your owner reset it.",
+    TotpRequired = "TOTP_REQUIRED": "已开启两步验证，请同时提交验证码。" / "Two-step sign-in is on: send the code that your app shows, or a recovery code, as `code`.",
+    WrongCode = "WRONG_CODE": "验证码不正确或已使用，请输入新的验证码。" / "The code is wrong or was used; enter the next one that your app shows.",
+    TryLater = "TRY_LATER": "尝试次数过多。" / "Too many attempts.",
     EnterpriseNotActive = "ENTERPRISE_NOT_ACTIVE": "企业未启用或已停用，请联系平台运营方。" / "The enterprise is not active; contact the house that runs this service.",
 });
 
@@ -240,4 +244,5 @@ codes!(SessionErrorCode, SessionUserError, {
     RefreshTokenReused = "REFRESH_TOKEN_REUSED": "该刷新令牌已被使用过，为安全起见会话已结束，请重新登录。" / "This refresh token was used before, so the session was ended for safety; sign in again.",
     SessionEnded = "SESSION_ENDED": "会话已结束，请重新登录。" / "The session has ended; sign in again.",
     NotFound = "NOT_FOUND": "没有找到该会话。" / "There is no such session of yours; list them with `sessions`.",
+    OwnersOnly = "OWNERS_ONLY": "所有者的会话只能由所有者结束。" / "An owner's session is ended by owners only; ask one of them.",
 });

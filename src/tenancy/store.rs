@@ -2,9 +2,11 @@
 
 pub mod audit;
 pub mod clients;
+pub mod operators;
 pub mod qualifications;
 pub mod sessions;
 pub mod sweep;
+pub mod sso;
 pub mod throttles;
 
 use std::collections::{HashMap, HashSet};
@@ -14,15 +16,12 @@ use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into, update}
 use crate::paged;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
-use crate::schema::{
-    api_client_secrets, data_keys, directory_entries, enterprises, event_sequences, manifest_entries, operators,
-};
-use crate::tenancy::model::{
-    Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, NewOperator, Operator, OperatorId, OperatorState,
-};
-use crate::tenancy::permission::Role;
+use crate::schema::{api_client_secrets, data_keys, directory_entries, enterprises, event_sequences, manifest_entries};
+use crate::tenancy::model::{Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState};
 use crate::tenancy::scope::{HouseTx, TenantTx};
 use crate::words;
+
+pub use operators::{first_operator_with_role, insert_operator_in, operator_by_sign_in, operators_by_id};
 
 words! {
     /// What an entry of the directory is the key of.
@@ -33,6 +32,10 @@ words! {
         SignIn = "SIGN_IN",
         /// A bound H5 host.
         Host = "HOST",
+        /// A connection to an OpenID provider.
+        SsoConnection = "SSO_CONNECTION",
+        /// A key that a partner's server signs with.
+        SsoKey = "SSO_KEY",
     }
 }
 
@@ -133,46 +136,6 @@ pub async fn list_enterprises(tx: &HouseTx, page: &Page<EnterpriseId>) -> Result
 
 pub async fn count_enterprises(tx: &HouseTx) -> Result<i64, Fault> {
     tx.one(enterprises::table.filter(enterprises::kind.ne(EnterpriseKind::House)).count()).await
-}
-
-pub async fn insert_operator_in(tx: &TenantTx, operator: NewOperator) -> Result<(), Fault> {
-    tx.execute_exactly(1, insert_into(operators::table).values(operator)).await
-}
-
-pub async fn operator_by_sign_in(tx: &TenantTx, sign_in: &str) -> Result<Option<Operator>, Fault> {
-    tx.optional(
-        operators::table
-            .filter(operators::tenant_id.eq(tx.tenant()))
-            .filter(operators::sign_in.eq(sign_in.to_owned()))
-            .filter(operators::state.eq(OperatorState::Active))
-            .select(Operator::as_select()),
-    )
-    .await
-}
-
-pub async fn first_operator_with_role(tx: &TenantTx, role: Role) -> Result<Option<Operator>, Fault> {
-    tx.optional(
-        operators::table
-            .filter(operators::tenant_id.eq(tx.tenant()))
-            .filter(operators::role.eq(role))
-            .filter(operators::state.eq(OperatorState::Active))
-            .order(operators::id)
-            .limit(1)
-            .select(Operator::as_select()),
-    )
-    .await
-}
-
-pub async fn operators_by_id(tx: &TenantTx, ids: &[OperatorId]) -> Result<HashMap<OperatorId, Operator>, Fault> {
-    let rows: Vec<Operator> = tx
-        .load(
-            operators::table
-                .filter(operators::tenant_id.eq(tx.tenant()))
-                .filter(operators::id.eq_any(ids.to_vec()))
-                .select(Operator::as_select()),
-        )
-        .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
 pub async fn insert_data_key_in(tx: &TenantTx, version: i32, wrapped: Vec<u8>) -> Result<(), Fault> {

@@ -12,6 +12,7 @@ use minthouse::tenancy::permission::Role;
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, text};
+use crate::support::desk::INVITE;
 use crate::support::play::{AIRDROP, SUBMIT, key, phone, prize_of};
 use crate::support::stream::Stream;
 
@@ -56,13 +57,15 @@ const TABLE: &[Line] = &[
     ("Query.holder", Either(Some(Finance)), "{ holder(id: \"@holder\") { id phoneMasked } }"),
     ("Query.holders", Either(Some(Finance)), "{ holders(first: 100) { totalCount nodes { id phoneMasked } } }"),
     ("Query.item", Either(None), "{ item(id: \"@item\") { id serialText holder { id } } }"),
+    ("Query.invitations", Console(Some(Campaigner)), "{ invitations { totalCount nodes { id signIn } } }"),
     ("Query.items", Either(None), "{ items(filter: {holderId: \"@holder\"}) { totalCount nodes { id } } }"),
     ("Query.merchant", Operator(None), "{ merchant(id: \"@merchant\") { id merchantNumber } }"),
     ("Query.merchants", Operator(None), "{ merchants(first: 100) { totalCount nodes { id } } }"),
     ("Query.node", Either(None), "{ node(id: \"@activity\") { id __typename } }"),
     ("Query.nodes", Either(None), "{ nodes(ids: [\"@activity\", \"@collectible\", \"@order\", \"@item\", \"@transfer\", \"@offer\"]) { id } }"),
     ("Query.offers", Either(None), "{ offers(filter: {activityId: \"@sale\"}) { totalCount nodes { id } } }"),
-    ("Query.operator", Operator(None), "{ operator(id: \"@operator\") { id signIn role } }"),
+    ("Query.operator", Console(None), "{ operator(id: \"@operator\") { id signIn role } }"),
+    ("Query.operators", Console(None), "{ operators { totalCount nodes { id signIn } } }"),
     ("Query.order", Either(None), "{ order(id: \"@order\") { id number lines { quantity } } }"),
     ("Query.orders", Either(None), "{ orders(filter: {activityId: \"@sale\"}) { totalCount nodes { id } } }"),
     ("Query.reviews", House(None), "{ reviews { totalCount nodes { id } } }"),
@@ -76,6 +79,19 @@ const TABLE: &[Line] = &[
     ("Mutation.operatorSignIn", Anybody, "mutation { operatorSignIn(input: {signIn: \"owner@alpha.example\", password: \"not-the-password\"}) { token userErrors { code } } }"),
     ("Mutation.sessionRefresh", Anybody, "mutation { sessionRefresh(input: {refreshToken: \"mhr_nothing\"}) { token userErrors { code } } }"),
     ("Mutation.sessionEnd", Signed, "mutation { sessionEnd(input: {}) { session { id } userErrors { code } } }"),
+    ("Mutation.operatorInvite", Console(Some(Campaigner)), "mutation { operatorInvite(input: {signIn: \"@key\", name: \"N\", role: AUDITOR}) { invitation { id } userErrors { code } } }"),
+    ("Mutation.invitationAccept", Anybody, "mutation { invitationAccept(input: {secret: \"mhi_nothing\", password: \"p\"}) { token userErrors { code } } }"),
+    ("Mutation.invitationRevoke", Console(Some(Auditor)), "mutation { invitationRevoke(input: {id: \"@invitation\"}) { invitation { id } userErrors { code } } }"),
+    ("Mutation.operatorUpdate", Console(Some(Finance)), "mutation { operatorUpdate(input: {id: \"@colleague\", name: \"N\"}) { operator { id } userErrors { code } } }"),
+    ("Mutation.operatorDisable", Console(Some(Campaigner)), "mutation { operatorDisable(input: {id: \"@colleague\"}) { operator { id } userErrors { code } } }"),
+    ("Mutation.operatorEnable", Console(Some(Auditor)), "mutation { operatorEnable(input: {id: \"@colleague\"}) { operator { id } userErrors { code } } }"),
+    ("Mutation.operatorSessionsEnd", Console(Some(Finance)), "mutation { operatorSessionsEnd(input: {id: \"@colleague\"}) { endedCount userErrors { code } } }"),
+    ("Mutation.operatorPasswordChange", Console(None), "mutation { operatorPasswordChange(input: {password: \"p\", newPassword: \"n\"}) { operator { id } userErrors { code } } }"),
+    ("Mutation.operatorPasswordReset", Console(Some(Auditor)), "mutation { operatorPasswordReset(input: {id: \"@colleague\"}) { secret userErrors { code } } }"),
+    ("Mutation.operatorPasswordSet", Anybody, "mutation { operatorPasswordSet(input: {secret: \"mhp_nothing\", password: \"p\"}) { signIn userErrors { code } } }"),
+    ("Mutation.operatorTotpBegin", Console(None), "mutation { operatorTotpBegin(input: {password: \"p\"}) { uri userErrors { code } } }"),
+    ("Mutation.operatorTotpConfirm", Console(None), "mutation { operatorTotpConfirm(input: {code: \"1\"}) { recoveryCodes userErrors { code } } }"),
+    ("Mutation.operatorTotpDisable", Console(None), "mutation { operatorTotpDisable(input: {password: \"p\", code: \"1\"}) { operator { id } userErrors { code } } }"),
     ("Mutation.apiClientCreate", Operator(Some(Campaigner)), "mutation { apiClientCreate(input: {name: \"C\", scopes: [CATALOG_READ]}) { client { name } userErrors { code } } }"),
     ("Mutation.apiClientUpdate", Operator(Some(Campaigner)), "mutation { apiClientUpdate(input: {id: \"@client\", name: \"D\"}) { client { id } userErrors { code } } }"),
     ("Mutation.apiClientDisable", Operator(Some(Auditor)), "mutation { apiClientDisable(input: {id: \"@client\"}) { client { id } userErrors { code } } }"),
@@ -107,7 +123,7 @@ const TABLE: &[Line] = &[
     ("Mutation.orderPaymentStart", Holder, "mutation { orderPaymentStart(input: {orderId: \"@order\"}) { order { id } userErrors { code } } }"),
     ("Mutation.sandboxPay", Holder, "mutation { sandboxPay(input: {orderId: \"@order\", idempotencyKey: \"@key\"}) { order { id } userErrors { code } } }"),
     ("Mutation.orderCancel", Either(Some(Campaigner)), "mutation { orderCancel(input: {orderId: \"@order\", idempotencyKey: \"@key\"}) { order { id } userErrors { code } } }"),
-    ("Mutation.enterpriseCreate", House(None), "mutation { enterpriseCreate(input: {slug: \"gamma\", name: {chinese: \"丙\", english: \"Gamma\"}, ownerSignIn: \"owner@gamma.example\", ownerName: \"G\", ownerPassword: \"gamma-test-password\"}) { enterprise { slug } userErrors { code } } }"),
+    ("Mutation.enterpriseCreate", House(None), "mutation { enterpriseCreate(input: {slug: \"gamma\", name: {chinese: \"丙\", english: \"Gamma\"}, ownerSignIn: \"owner@gamma.example\", ownerName: \"G\", ownerPassword: \"copper-kettle-on-stone\"}) { enterprise { slug } userErrors { code } } }"),
     ("Mutation.reviewDecide", House(Some(Auditor)), "mutation { reviewDecide(input: {id: \"@review\", verdict: APPROVE}) { review { id } userErrors { code } } }"),
     ("Subscription.events", Operator(None), "subscription { events(after: \"ZXZlbnRzOjA\") { id data } }"),
     ("Subscription.issuanceProgress", Operator(None), "subscription { issuanceProgress(id: \"@collectible\") { id state } }"),
@@ -144,6 +160,9 @@ impl Stage {
         let client = app.done(&owner, made, json!({})).await;
         let operator = app.sql("SELECT id FROM operators WHERE sign_in = 'owner@alpha.example'");
         let operator = id::format("operator", operator.parse().expect("a UUID"));
+        let colleague = app.colleague(&owner, "colleague@alpha.example", "AUDITOR").await;
+        let invited = json!({ "input": { "signIn": "invited@alpha.example", "name": "I", "role": "AUDITOR" } });
+        let invited = app.done(&owner, INVITE, invited).await;
         app.settle().await;
 
         let first = async |query: &str| {
@@ -159,11 +178,13 @@ impl Stage {
             ("@activity", activity),
             ("@airdrop", text(&dropped["airdrop"]["id"])),
             ("@claim", claim),
+            ("@colleague", colleague.id),
             ("@client", text(&client["client"]["id"])),
             ("@collectible", collectible),
             ("@draft", text(&draft["id"])),
             ("@dropping", dropping),
             ("@holder", person.id),
+            ("@invitation", text(&invited["invitation"]["id"])),
             ("@item", item),
             ("@offer", sale.1),
             ("@operator", operator),
@@ -248,8 +269,8 @@ async fn strangers_and_the_wrong_kind_of_caller_are_refused() {
         stage.refused(None, line, "UNAUTHENTICATED", "a stranger").await;
         let wrong: &[(&str, &String)] = match due {
             Anybody | Signed => &[],
-            Operator(_) => &[("a holder", &stage.holder), ("the house", &house)],
             Console(_) => &[("a holder", &stage.holder)],
+            Operator(_) => &[("a holder", &stage.holder), ("the house", &house)],
             Holder => &[("an operator", &owner), ("the house", &house)],
             Either(_) => &[("the house", &house)],
             House(_) => &[("an operator", &owner), ("a holder", &stage.holder)],

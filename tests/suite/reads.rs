@@ -179,7 +179,7 @@ async fn one_of_each(app: &TestApp, owner: &str) -> BTreeMap<String, String> {
     let order = app.buy(&person, &sale, 1).await;
     let drop = json!({ "activityId": dropping, "prizeId": prize, "phones": [phone(2)], "idempotencyKey": key() });
     let airdrop = text(&app.done(owner, AIRDROP, json!({ "input": drop })).await["airdrop"]["id"]);
-    let sign_in = "mutation { operatorSignIn(input: {signIn: \"owner@alpha.example\", password: \"alpha-test-password\"}) { operator { id } } }";
+    let sign_in = "mutation { operatorSignIn(input: {signIn: \"owner@alpha.example\", password: \"quiet-lantern-over-water\"}) { operator { id } } }";
     let signed_in = app.ok(None, sign_in, json!({})).await;
     let made = "mutation { apiClientCreate(input: {name: \"C\", scopes: [CATALOG_READ]}) { client { id } userErrors { code } } }";
     let machine = app.done(owner, made, json!({})).await;

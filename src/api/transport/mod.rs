@@ -82,10 +82,14 @@ pub fn router<E: Executor>(
     let compressed = SizeAbove::new(512).and(NotForContentType::SSE);
     let router = Router::new()
         .route(&edge.settings.path, any(http::entry::<E>))
-        .layer(CompressionLayer::new().compress_when(compressed))
-        .layer(cors(&edge.settings.origins))
-        .layer(axum::middleware::from_fn(http::identify));
-    Ok(router.with_state(edge))
+        .layer(CompressionLayer::new().compress_when(compressed));
+    Ok(for_pages(router, &edge.settings.origins).with_state(edge))
+}
+
+/// What stands before everything that web pages call: who may call from another origin, a [`RequestId`] for each
+/// request, and an answer where a handler panics.
+pub fn for_pages<S: Clone + Send + Sync + 'static>(router: Router<S>, origins: &Origins) -> Router<S> {
+    router.layer(cors(origins)).layer(axum::middleware::from_fn(http::identify))
 }
 
 fn cors(origins: &Origins) -> CorsLayer {

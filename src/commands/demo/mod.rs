@@ -24,7 +24,7 @@ pub struct Options {
     /// The enterprise's owner, as tenants/demo.toml names them
     #[arg(long, default_value = "owner@demo.example", value_name = "NAME")]
     pub operator: String,
-    #[arg(long, default_value = "demo-owner-password", hide_default_value = true, value_name = "PASSWORD")]
+    #[arg(long, default_value = "paint-the-porcelain-blue", hide_default_value = true, value_name = "PASSWORD")]
     pub operator_password: String,
     /// The house's reviewer
     #[arg(long, default_value = "house@minthouse.example", value_name = "NAME")]

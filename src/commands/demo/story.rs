@@ -408,7 +408,7 @@ impl Stage<'_> {
             outcome.items_held +=
                 number(&self.ask(operation, json!({ "id": collectible })).await?["items"]["totalCount"])?;
         }
-        let rival = sign_in(&self.client, "owner@rival.example", "rival-owner-password").await;
+        let rival = sign_in(&self.client, "owner@rival.example", "glaze-under-a-quiet-moon").await;
         if let Ok(rival) = rival {
             let seen = self.client.send(Some(&rival), "query($id: ID!) { activity(id: $id) { id } draws(first: 0, filter: {activityId: $id}) { totalCount } }", json!({ "id": draw })).await?;
             outcome.rival_saw = number(&seen["draws"]["totalCount"])? + i64::from(!seen["activity"].is_null());

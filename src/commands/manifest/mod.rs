@@ -30,8 +30,9 @@ use crate::sales::offers::{self, OfferRequest};
 use crate::sales::{domain, domain::DomainRequest};
 use crate::tenancy::enterprise::{self, EnterpriseRequest, RESERVED_SLUG};
 use crate::tenancy::loaders::Batch;
-use crate::tenancy::model::{EnterpriseId, EnterpriseKind};
+use crate::tenancy::model::{EnterpriseErrorCode, EnterpriseId, EnterpriseKind};
 use crate::tenancy::operator::{self, OperatorRequest};
+use crate::tenancy::password;
 use crate::tenancy::permission::Role;
 use crate::tenancy::review::Decision;
 use crate::tenancy::scope::{HouseScope, HouseTx, TenantScope};
@@ -143,8 +144,12 @@ async fn provision(app: &App, enterprise: &Enterprise, applied: &mut Applied) ->
             continue;
         }
         drop(tx);
-        operator::check_password("password", &new.password).map_err(plain)?;
-        let password_hash = operator::hash_password(&*app.platform.randomness, &new.password).await?;
+        let about =
+            [enterprise.slug.get_ref(), &enterprise.name.chinese, &enterprise.name.english, &sign_in, &new.name];
+        let about = about.map(String::as_str);
+        let code = EnterpriseErrorCode::InvalidInput;
+        password::check("password", code, &new.password, &about).await.map_err(plain)?;
+        let password_hash = password::hash(&*app.platform.randomness, &new.password).await?;
         let request = OperatorRequest { sign_in: &sign_in, name: &new.name, role: new.role, password_hash };
         let tx = scope.write(&app.platform.database).await?;
         operator::add_in(&tx, request).await.map_err(plain)?;

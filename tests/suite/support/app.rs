@@ -1,18 +1,19 @@
 //! A whole house for one test: its own database, copied from a template in milliseconds, and a server on a free port.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use chrono::TimeDelta;
-use minthouse::api::transport::{CostLimits, Settings};
+use minthouse::api::transport::{CostLimits, Origins, Settings};
 use minthouse::app::App;
 use minthouse::commands::{manifest, sales_services};
 use minthouse::platform::Platform;
-use minthouse::platform::clock::SystemClock;
+use minthouse::platform::clock::{Clock, SystemClock};
 use minthouse::platform::db::embedded::OWNER;
 use minthouse::platform::db::{Database, PoolSettings, migrate};
+use minthouse::platform::objects::Objects;
 use minthouse::platform::randomness::{Randomness, SeededRandomness};
 use minthouse::platform::secrets::Secrets;
 use minthouse::platform::telemetry;
@@ -76,6 +77,11 @@ impl TestApp {
 
     pub fn url(&self) -> String {
         format!("http://{}/graphql", self.address)
+    }
+
+    /// Where its uploaded files lie.
+    pub fn objects_folder(&self) -> PathBuf {
+        objects_folder(&self.database)
     }
 
     pub fn owner_url(&self) -> String {
@@ -174,6 +180,11 @@ impl Builder {
         self
     }
 
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.settings.origins = origins;
+        self
+    }
+
     /// With proxies in front whose word on a caller's address counts.
     pub fn behind(mut self, proxies: &[&str]) -> Self {
         self.settings.proxies = proxies.iter().map(|block| block.parse().expect("a block of addresses")).collect();
@@ -228,11 +239,18 @@ pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }
 
+/// Where the uploaded files of one database lie.
+fn objects_folder(database: &str) -> PathBuf {
+    cluster::shared().folder().join("objects").join(database)
+}
+
 /// An app on one of the shared cluster's databases. Secrets and randomness are the same in every run.
 pub fn app(database: &str, connections: usize) -> App {
     let cluster = cluster::shared();
     let pools = PoolSettings { connections, ..PoolSettings::default() };
+    let objects = objects_folder(database);
     let database = Database::new(|role| cluster.url(role.name(), database), &pools).expect("the settings are sound");
+    let master_key = secrets().master_key().expect("the secrets are sound");
     // Each app draws on a stretch of its own, or two of them on one database would make the same seeds.
     static STRETCH: AtomicU32 = AtomicU32::new(1);
     let randomness: Arc<dyn Randomness> =
@@ -241,9 +259,10 @@ pub fn app(database: &str, connections: usize) -> App {
         database,
         clock: Arc::new(SystemClock),
         randomness,
-        master_key: secrets().master_key().expect("the secrets are sound"),
+        objects: Objects::in_folder(&objects, &master_key, SystemClock.now()).expect("the folder is writable"),
+        master_key,
     };
-    let sales = sales_services(&platform, true);
+    let sales = sales_services(&platform, true).expect("the client for proofs can be made");
     App::new(platform, secrets(), sales, true).expect("the parts fit together")
 }
 

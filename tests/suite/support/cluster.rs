@@ -46,6 +46,11 @@ impl Cluster {
         embedded.as_ref().expect("the process is not ending yet").url(user, database)
     }
 
+    /// Where tests keep what is to vanish with it.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn throw_away(&self) {
         drop(self.embedded.lock().unwrap_or_else(PoisonError::into_inner).take());
         let _ = fs::remove_dir_all(&self.folder);

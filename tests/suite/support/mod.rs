@@ -2,5 +2,7 @@
 
 pub mod app;
 pub mod cluster;
+pub mod desk;
+pub mod identity_provider;
 pub mod play;
 pub mod stream;

@@ -13,7 +13,7 @@ use super::Server;
 
 static INSTALLED: OnceCell<()> = OnceCell::const_new();
 
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
@@ -22,22 +22,28 @@ async fn run(program: &str, arguments: &[&str]) -> (bool, String) {
         Command::new(program).args(arguments).current_dir(folder()).stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(Duration::from_secs(180), command).await.expect("the client ends in time");
     let output = output.unwrap_or_else(|error| {
-        panic!("{program} cannot be run ({error}): install Node.js 20 or later, as with `apt-get install nodejs npm`")
+        panic!("{program} cannot be run ({error}): install Node.js 18 or later, as with `apt-get install nodejs npm`")
     });
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.success(), text)
 }
 
-/// Runs a script and gives its lines that begin with "ok".
-pub async fn script(name: &str, parameters: Value) -> Vec<String> {
+/// Sees to it that the packages of the lock file are there. npm writes its own copy of that file last.
+pub async fn installed() {
+    let written = |file: &str| std::fs::metadata(folder().join(file)).and_then(|file| file.modified()).ok();
     INSTALLED
         .get_or_init(|| async {
-            if !folder().join("node_modules").exists() {
+            if written("node_modules/.package-lock.json") < written("package-lock.json") {
                 let (installed, text) = run("npm", &["ci"]).await;
                 assert!(installed, "npm ci failed in tests/clients:\n{text}");
             }
         })
         .await;
+}
+
+/// Runs a script and gives its lines that begin with "ok".
+pub async fn script(name: &str, parameters: Value) -> Vec<String> {
+    installed().await;
     let (passed, text) = run("node", &[name, &parameters.to_string()]).await;
     assert!(passed, "{name} failed:\n{text}");
     text.lines().filter(|line| line.starts_with("ok ")).map(str::to_owned).collect()

@@ -1,0 +1,284 @@
+//! Files that people upload: kept once, under keys that we make, and looked at before anybody believes them.
+//!
+//! Whoever wants a file from a client makes a [`Key`] out of IDs, hands out the path of a [`Ticket`]
+//! ([`Objects::upload_path`]), and when the client says that it is done asks [`Objects::examine`] what really lies there.
+//! The upload itself (`PUT /uploads/{ticket}`) is taken by `api::uploads`, which knows nothing but the ticket.
+//!
+//! - An object is written once and never changed: what was examined stays what it was.
+//! - It appears whole or not at all. It is first received in the room [`STAGING`] and then moved to its key, which fails
+//!   where something lies there already; of two uploads at once one wins.
+//! - No key contains anything that a client has sent, so there is no way out of the store's folder.
+//!
+//! The store is the crate `object_store`'s, of which the local folder is built in. Another one (S3) is that crate's
+//! feature, a constructor beside [`Objects::in_folder`] with parts of at least 5 MiB, and a rule of the bucket that
+//! removes what is older than a day in [`STAGING`]. It must be able to copy only where nothing exists.
+
+mod ticket;
+
+use std::fmt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path as FolderPath;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use aws_lc_rs::digest;
+use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{Stream, StreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{Error, ObjectStore, ObjectStoreExt, WriteMultipart};
+use uuid::Uuid;
+
+pub use self::ticket::{NoTicket, Ticket};
+use crate::platform::fault::Fault;
+use crate::platform::id;
+use crate::platform::media::{self, MediaType};
+use crate::platform::vault::SealingKey;
+
+/// Where objects lie until they are complete.
+const STAGING: &str = "staging";
+
+/// What lies in [`STAGING`] for longer was left there by a server that died. No upload takes so long.
+const ABANDONED: TimeDelta = TimeDelta::days(1);
+
+/// How much is written to a folder at once.
+const FOLDER_PART: usize = 512 * 1024;
+
+/// Where an object lies: `kind/owner/object`, of a word in the code and two IDs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    kind: String,
+    owner: Uuid,
+    object: Uuid,
+}
+
+impl Key {
+    /// `kind` is a word of lower-case letters. Whose the object is stands in its key, so that no ID of one owner's can
+    /// lead to an object of another's.
+    pub fn new(kind: &'static str, owner: Uuid, object: Uuid) -> Self {
+        assert!(is_kind(kind), "`{kind}` is no kind of object: it has lower-case letters only");
+        Self { kind: kind.to_owned(), owner, object }
+    }
+
+    /// What [`fmt::Display`] gives, and nothing else.
+    fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('/');
+        let (kind, owner, object) = (parts.next()?, parts.next()?, parts.next()?);
+        let key =
+            Self { kind: kind.to_owned(), owner: Uuid::parse_str(owner).ok()?, object: Uuid::parse_str(object).ok()? };
+        (is_kind(kind) && key.to_string() == text).then_some(key)
+    }
+
+    fn path(&self) -> Path {
+        Path::from(self.to_string())
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}/{}", self.kind, self.owner.simple(), self.object.simple())
+    }
+}
+
+fn is_kind(word: &str) -> bool {
+    word != STAGING && (1..=32).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+/// What an object is, found by reading all of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    pub size: u64,
+    pub sha256: [u8; 32],
+    /// Of the kinds that are told apart; see [`media::sniff`].
+    pub media_type: Option<MediaType>,
+}
+
+/// Why an object was not received. Nothing was kept.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReceived {
+    #[error("something lies there already")]
+    Exists,
+    #[error("it is larger than was allowed")]
+    TooLarge,
+    #[error("it is empty")]
+    Empty,
+    #[error("it did not arrive whole")]
+    BrokeOff,
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+#[derive(Clone)]
+pub struct Objects {
+    store: Arc<dyn ObjectStore>,
+    tickets: SealingKey,
+    part_bytes: usize,
+}
+
+impl Objects {
+    /// Objects in a local folder, which is made if it is missing and which nobody else may enter. Several servers on one
+    /// database must share it. What dead servers have left half done is removed.
+    pub fn in_folder(folder: &FolderPath, master_key: &SealingKey, now: DateTime<Utc>) -> Result<Self> {
+        let staging = folder.join(STAGING);
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&staging);
+        made.with_context(|| format!("cannot make the folder for uploaded files {}", staging.display()))?;
+        remove_abandoned(&staging, now - ABANDONED)
+            .with_context(|| format!("cannot look through {}; is it this user's?", staging.display()))?;
+        let store = LocalFileSystem::new_with_prefix(folder)
+            .with_context(|| format!("cannot open the folder for uploaded files {}", folder.display()))?
+            // Whoever is told that their file has arrived will not send it again.
+            .with_fsync(true);
+        Ok(Self { store: Arc::new(store), tickets: master_key.derive("uploads"), part_bytes: FOLDER_PART })
+    }
+
+    /// The path at which a client may put one object, until the ticket expires.
+    pub fn upload_path(&self, ticket: &Ticket) -> String {
+        format!("/uploads/{}", ticket::write(&self.tickets, ticket))
+    }
+
+    /// Reads what [`Self::upload_path`] wrote.
+    pub fn read_ticket(&self, text: &str, now: DateTime<Utc>) -> Result<Ticket, NoTicket> {
+        ticket::read(&self.tickets, text, now)
+    }
+
+    /// Puts an object of ours.
+    pub async fn put(&self, key: &Key, bytes: Bytes) -> Result<Content, NotReceived> {
+        let max_bytes = bytes.len() as u64;
+        let mut body = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(bytes)]);
+        self.receive(key, max_bytes, &mut body).await
+    }
+
+    /// Puts an object as it arrives. A caller that may be dropped half way (a request's handler) spawns this: a store
+    /// far away is cleaned up by no destructor.
+    pub async fn receive<E>(
+        &self,
+        key: &Key,
+        max_bytes: u64,
+        body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
+    ) -> Result<Content, NotReceived> {
+        if self.head(key).await?.is_some() {
+            return Err(NotReceived::Exists);
+        }
+        let staged = Path::from(format!("{STAGING}/{}", id::generate().simple()));
+        let upload = self.store.put_multipart(&staged).await.map_err(unavailable)?;
+        let mut upload = WriteMultipart::new_with_chunk_size(upload, self.part_bytes);
+        let content = match fill(&mut upload, max_bytes, body).await {
+            Ok(content) => content,
+            Err(reason) => {
+                let aborted = upload.abort().await;
+                aborted.unwrap_or_else(|error| tracing::warn!(%staged, %error, "an upload could not be taken back"));
+                return Err(reason);
+            }
+        };
+        upload.finish().await.map_err(unavailable)?;
+        let published = self.store.copy_if_not_exists(&staged, &key.path()).await;
+        if let Err(error) = self.store.delete(&staged).await {
+            tracing::warn!(%staged, %error, "an upload was left behind; it is removed at a start after a day");
+        }
+        match published {
+            Ok(()) => Ok(content),
+            Err(Error::AlreadyExists { .. }) => Err(NotReceived::Exists),
+            Err(error) => Err(unavailable(error).into()),
+        }
+    }
+
+    /// The size of an object, if it is there.
+    pub async fn head(&self, key: &Key) -> Result<Option<u64>, Fault> {
+        found(self.store.head(&key.path()).await).map(|found| found.map(|meta| meta.size))
+    }
+
+    /// All of an object, if it is there.
+    pub async fn get(&self, key: &Key) -> Result<Option<Bytes>, Fault> {
+        match found(self.store.get(&key.path()).await)? {
+            Some(object) => object.bytes().await.map(Some).map_err(unavailable),
+            None => Ok(None),
+        }
+    }
+
+    /// What an object really is, if it is there.
+    pub async fn examine(&self, key: &Key) -> Result<Option<Content>, Fault> {
+        let Some(object) = found(self.store.get(&key.path()).await)? else { return Ok(None) };
+        let (mut look, mut bytes) = (Look::new(), object.into_stream());
+        while let Some(part) = bytes.next().await {
+            look.at(&part.map_err(unavailable)?);
+        }
+        Ok(Some(look.content()))
+    }
+}
+
+async fn fill<E>(
+    upload: &mut WriteMultipart,
+    max_bytes: u64,
+    body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
+) -> Result<Content, NotReceived> {
+    let mut look = Look::new();
+    while let Some(part) = body.next().await {
+        let part = part.map_err(|_| NotReceived::BrokeOff)?;
+        look.at(&part);
+        if look.size > max_bytes {
+            return Err(NotReceived::TooLarge);
+        }
+        upload.wait_for_capacity(2).await.map_err(unavailable)?;
+        upload.put(part);
+    }
+    if look.size == 0 {
+        return Err(NotReceived::Empty);
+    }
+    Ok(look.content())
+}
+
+/// Looks at bytes as they pass by.
+struct Look {
+    size: u64,
+    digest: digest::Context,
+    beginning: Vec<u8>,
+}
+
+impl Look {
+    fn new() -> Self {
+        Self { size: 0, digest: digest::Context::new(&digest::SHA256), beginning: Vec::new() }
+    }
+
+    fn at(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        self.digest.update(bytes);
+        let missing = media::SNIFFED_BYTES - self.beginning.len();
+        self.beginning.extend_from_slice(&bytes[..bytes.len().min(missing)]);
+    }
+
+    fn content(self) -> Content {
+        let mut sha256 = [0; 32];
+        sha256.copy_from_slice(self.digest.finish().as_ref());
+        Content { size: self.size, sha256, media_type: media::sniff(&self.beginning) }
+    }
+}
+
+fn found<T>(result: object_store::Result<T>) -> Result<Option<T>, Fault> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(unavailable(error)),
+    }
+}
+
+fn unavailable(error: Error) -> Fault {
+    Fault::Unavailable(anyhow::Error::new(error).context("the store of uploaded files does not work"))
+}
+
+/// Not by way of the store, which does not list what it has not finished writing.
+fn remove_abandoned(staging: &FolderPath, before: DateTime<Utc>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(staging)? {
+        let entry = entry?;
+        // Another server may be quicker to remove it, or to finish it.
+        let Ok(about) = entry.metadata() else { continue };
+        if about.is_file() && DateTime::<Utc>::from(about.modified()?) < before {
+            let _ = std::fs::remove_file(entry.path());
+            tracing::info!(file = %entry.path().display(), "an abandoned upload was removed");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
