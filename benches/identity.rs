@@ -8,6 +8,8 @@ mod report;
 
 use std::future::Future;
 use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -25,6 +27,7 @@ use minthouse::platform::clock::{Clock, SystemClock};
 use minthouse::platform::db::embedded::{Durability, OWNER, Settings, start};
 use minthouse::platform::db::{Database, PoolSettings, migrate};
 use minthouse::platform::language::Language;
+use minthouse::platform::objects::Objects;
 use minthouse::platform::randomness::{Randomness, SystemRandomness};
 use minthouse::platform::secrets::Secrets;
 use minthouse::tenancy::enterprise::{self, EnterpriseRequest};
@@ -33,7 +36,6 @@ use minthouse::tenancy::permission::Role;
 use minthouse::tenancy::scope::HouseScope;
 use minthouse::tenancy::token::Identity;
 use report::Report;
-use std::sync::Arc;
 
 /// What a request may spend on being known.
 const BOUND: f64 = 200.0;
@@ -135,14 +137,16 @@ pub async fn measure(app: &App, tenant: EnterpriseId, size: &Size) -> Result<Rep
 }
 
 /// A house with one enterprise on a cluster of its own.
-async fn house(url_of: impl Fn(&str) -> String) -> Result<(App, EnterpriseId)> {
+async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, EnterpriseId)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
     let secrets = Secrets::generate(&*randomness)?;
     migrate::migrate(&url_of(OWNER), clock.now(), |_| ()).await?;
     let database = Database::new(|role| url_of(role.name()), &PoolSettings::default())?;
-    let platform = Platform { database, clock, randomness, master_key: secrets.master_key()? };
-    let sales = sales_services(&platform, true);
+    let master_key = secrets.master_key()?;
+    let objects = Objects::in_folder(&folder.join("objects"), &master_key, clock.now())?;
+    let platform = Platform { database, clock, randomness, master_key, objects };
+    let sales = sales_services(&platform, true)?;
     let app = App::new(platform, &secrets, sales, true)?;
     let request = EnterpriseRequest {
         slug: "bench".into(),
@@ -151,7 +155,7 @@ async fn house(url_of: impl Fn(&str) -> String) -> Result<(App, EnterpriseId)> {
         kind: EnterpriseKind::Standard,
         owner_sign_in: "owner@bench.example".into(),
         owner_name: "Owner".into(),
-        owner_password: "a password of the bench".into(),
+        owner_password: "quiet-lantern-over-water".into(),
     };
     let tenant = enterprise::create(&app.platform, &HouseScope::of_command_line(), &request).await;
     let tenant = tenant.map_err(|refusal| anyhow::anyhow!("the enterprise cannot be made: {refusal:?}"))?;
@@ -160,11 +164,11 @@ async fn house(url_of: impl Fn(&str) -> String) -> Result<(App, EnterpriseId)> {
 
 fn main() -> Result<()> {
     let folder = std::env::temp_dir().join(format!("minthouse-bench-identity-{}", std::process::id()));
-    let embedded = start(Settings { data_dir: folder.clone(), durability: Durability::ThrowAway })?;
+    let embedded = start(Settings { data_dir: folder.join("data"), durability: Durability::ThrowAway })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let measured = runtime.block_on(async {
         migrate::ensure_database(&embedded.url(OWNER, "postgres"), "bench").await?;
-        let (app, tenant) = house(|user| embedded.url(user, "bench")).await?;
+        let (app, tenant) = house(|user| embedded.url(user, "bench"), &folder).await?;
         let report = measure(&app, tenant, &Size::FULL).await;
         app.platform.database.close();
         report

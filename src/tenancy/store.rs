@@ -5,8 +5,8 @@ pub mod clients;
 pub mod operators;
 pub mod qualifications;
 pub mod sessions;
-pub mod sweep;
 pub mod sso;
+pub mod sweep;
 pub mod throttles;
 
 use std::collections::{HashMap, HashSet};

@@ -13,6 +13,7 @@ use minthouse::tenancy::permission::Role;
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, client, text};
+use crate::support::desk::code_of;
 
 /// Root fields of the other parts, whose operations do not stand here (yet).
 #[rustfmt::skip]
@@ -37,6 +38,10 @@ enum Who {
 
 use Who::*;
 
+/// The owner's of `alpha`, and one that nobody has yet.
+const PASSWORD: &str = "quiet-lantern-over-water";
+const NEW_PASSWORD: &str = "brass-river-under-stones";
+
 /// An operation's name, who sends it, and its variables, in which `@name` stands for one of the stage's IDs and texts.
 /// They are executed one after the other, in this order, on one house.
 fn rows() -> Vec<(&'static str, Who, Value)> {
@@ -46,21 +51,38 @@ fn rows() -> Vec<(&'static str, Who, Value)> {
         ("Site", Nobody, json!({})),
         ("Enterprise", Owner, json!({ "id": "@enterprise" })),
         ("Enterprises", House, json!({ "first": 10 })),
-        ("Operator", Owner, json!({ "id": "@operator" })),
         (
             "EnterpriseCreate",
             House,
             json!({ "input": { "slug": "gamma", "name": { "chinese": "丙", "english": "Gamma" },
-            "ownerSignIn": "owner@gamma.example", "ownerName": "G", "ownerPassword": "gamma-test-password" } }),
+            "ownerSignIn": "owner@gamma.example", "ownerName": "G", "ownerPassword": NEW_PASSWORD } }),
         ),
-        (
-            "OperatorSignIn",
-            Nobody,
-            json!({ "input": { "signIn": "owner@alpha.example", "password": "alpha-test-password" } }),
-        ),
+        // operators.graphql
+        ("OperatorSignIn", Nobody, json!({ "input": { "signIn": "owner@alpha.example", "password": PASSWORD } })),
+        ("Me", Owner, json!({})),
+        ("Operators", Owner, json!({ "first": 10 })),
+        ("Operator", Owner, json!({ "id": "@operator" })),
         ("Sessions", Owner, json!({ "first": 10 })),
-        ("SessionRefresh", Nobody, json!({ "refreshToken": "@refreshToken" })),
-        ("SessionEnd", Owner, json!({ "id": "@session" })),
+        ("SessionRefresh", Nobody, json!({ "input": { "refreshToken": "@refreshToken" } })),
+        ("SessionEnd", Owner, json!({ "input": { "id": "@session" } })),
+        (
+            "OperatorInvite",
+            Owner,
+            json!({ "input": { "signIn": "new@alpha.example", "name": "N", "role": "AUDITOR" } }),
+        ),
+        ("Invitations", Owner, json!({ "first": 10 })),
+        ("InvitationAccept", Nobody, json!({ "input": { "secret": "@invitationSecret", "password": NEW_PASSWORD } })),
+        ("InvitationRevoke", Owner, json!({ "input": { "id": "@invitation" } })),
+        ("OperatorUpdate", Owner, json!({ "input": { "id": "@colleague", "name": "M" } })),
+        ("OperatorDisable", Owner, json!({ "input": { "id": "@colleague" } })),
+        ("OperatorEnable", Owner, json!({ "input": { "id": "@colleague" } })),
+        ("OperatorSessionsEnd", Owner, json!({ "input": { "id": "@colleague" } })),
+        ("OperatorPasswordReset", Owner, json!({ "input": { "id": "@colleague" } })),
+        ("OperatorPasswordSet", Nobody, json!({ "input": { "secret": "@passwordSecret", "password": PASSWORD } })),
+        ("OperatorTotpBegin", Owner, json!({ "input": { "password": PASSWORD } })),
+        ("OperatorTotpConfirm", Owner, json!({ "input": { "code": "@totpCode" } })),
+        ("OperatorTotpDisable", Owner, json!({ "input": { "password": PASSWORD, "code": "@recoveryCode" } })),
+        ("OperatorPasswordChange", Owner, json!({ "input": { "password": PASSWORD, "newPassword": NEW_PASSWORD } })),
         // clients.graphql
         (
             "ApiClientCreate",
@@ -96,12 +118,14 @@ impl Stage {
         let signed = app.ok(None, sign_in, json!({})).await["operatorSignIn"].take();
         let owner = text(&signed["token"]);
         // Of another session: refreshing it does not end the owner's.
-        let other = app.ok(None, sign_in, json!({})).await["operatorSignIn"].take();
+        let other = app.ok(None, sign_in, json!({ "password": PASSWORD })).await["operatorSignIn"].take();
         let sessions = app.ok(Some(&owner), "{ sessions { nodes { id isPresent } } }", json!({})).await;
         let sessions = sessions["sessions"]["nodes"].as_array().expect("a list").clone();
         let third = sessions.iter().find(|session| session["isPresent"] == false).expect("the other one");
         let made = "mutation { apiClientCreate(input: {name: \"C\", scopes: [CATALOG_READ]}) { client { id } secretId userErrors { code } } }";
         let machine = app.done(&owner, made, json!({})).await;
+        let invited = "mutation { operatorInvite(input: {signIn: \"never@alpha.example\", name: \"N\", role: AUDITOR}) { invitation { id } userErrors { code } } }";
+        let invited = app.done(&owner, invited, json!({})).await;
         let names = BTreeMap::from([
             ("@enterprise", app.enterprise("alpha").await.to_string()),
             ("@operator", text(&signed["operator"]["id"])),
@@ -109,9 +133,23 @@ impl Stage {
             ("@session", text(&third["id"])),
             ("@client", text(&machine["client"]["id"])),
             ("@secret", text(&machine["secretId"])),
+            ("@invitation", text(&invited["invitation"]["id"])),
         ]);
         let house = app.house(Role::Owner).await;
         Self { app, names, owner, house }
+    }
+
+    /// What an answer tells that a later row needs.
+    fn learn(&mut self, operation: &str, payload: &Value) {
+        let learned: &[(&'static str, String)] = match operation {
+            "OperatorInvite" => &[("@invitationSecret", text(&payload["secret"]))],
+            "InvitationAccept" => &[("@colleague", text(&payload["operator"]["id"]))],
+            "OperatorPasswordReset" => &[("@passwordSecret", text(&payload["secret"]))],
+            "OperatorTotpBegin" => &[("@totpCode", code_of(&self.app, &text(&payload["secret"])))],
+            "OperatorTotpConfirm" => &[("@recoveryCode", text(&payload["recoveryCodes"][0]))],
+            _ => &[],
+        };
+        self.names.extend(learned.iter().cloned());
     }
 
     fn filled(&self, variables: &Value) -> Value {
@@ -198,7 +236,7 @@ async fn every_operation_can_be_executed_as_it_stands() {
         "each operation needs a row and each row an operation"
     );
 
-    let stage = Stage::set().await;
+    let mut stage = Stage::set().await;
     for (name, who, variables) in rows {
         let operation = &operations[name];
         let body = json!({ "query": operation.document, "operationName": name, "variables": stage.filled(&variables) });
@@ -213,6 +251,7 @@ async fn every_operation_can_be_executed_as_it_stands() {
         if operation.kind == OperationType::Mutation {
             for field in &operation.fields {
                 assert_eq!(answer["data"][field]["userErrors"], json!([]), "{}: {name}", operation.file);
+                stage.learn(name, &answer["data"][field]);
             }
         }
     }
