@@ -16,8 +16,10 @@ use crate::activities::model::ClaimId;
 use crate::api::gate::TokenGate;
 use crate::api::schema::{self, ApiSchema};
 use crate::api::server::{self, Surface};
+use crate::api::sso::{self, SignOn};
 use crate::api::transport::{self, Settings};
 use crate::api::uploads;
+use crate::bridges::oidc::RelyingParty;
 use crate::catalog::issue::IssuanceJob;
 use crate::catalog::model::CollectibleId;
 use crate::events::bus::Bus;
@@ -26,12 +28,14 @@ use crate::ledger::Ledger;
 use crate::ledger::embedded::EmbeddedLedger;
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
+use crate::platform::outbound::{Outbound, Reach};
 use crate::platform::secrets::Secrets;
 use crate::sales::expire::OrderExpiryJob;
 use crate::sales::model::OrderId;
 use crate::sales::{SalesServices, deliver};
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::TenantTx;
+use crate::tenancy::sso::SsoServices;
 use crate::tenancy::standing::Standings;
 use crate::tenancy::token::Tokens;
 use crate::tenancy::worker::{self, Job};
@@ -45,6 +49,7 @@ pub struct App {
     pub standings: Arc<Standings>,
     pub lanes: Arc<Lanes>,
     pub sales: Arc<SalesServices>,
+    pub sso: Arc<SsoServices>,
     pub bus: Bus,
     pub ledger: Arc<dyn Ledger>,
     pub schema: ApiSchema,
@@ -53,12 +58,23 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(platform: Platform, secrets: &Secrets, sales: SalesServices, development: bool) -> Result<Self> {
+    /// `public_url` is the web origin that browsers know the server under; in development their own word for it will do.
+    pub fn new(
+        platform: Platform,
+        secrets: &Secrets,
+        sales: SalesServices,
+        development: bool,
+        public_url: Option<&str>,
+    ) -> Result<Self> {
         let platform = Arc::new(platform);
         let tokens = Arc::new(Tokens::new(secrets, platform.clock.clone())?);
         let standings = Arc::new(Standings::new(platform.clone()));
         let lanes = Arc::new(Lanes::new(platform.clone()));
         let sales = Arc::new(sales);
+        let reach = if development { Reach::Anywhere } else { Reach::Public };
+        let relying_party =
+            RelyingParty::new(Outbound::new(reach)?, platform.clock.clone(), platform.randomness.clone());
+        let sso_services = Arc::new(SsoServices::new(relying_party, public_url, development)?);
         let bus = Bus::default();
         let embedded = Arc::new(EmbeddedLedger::new(platform.clone()));
         let ledger: Arc<dyn Ledger> = embedded.clone();
@@ -68,6 +84,7 @@ impl App {
             .data(standings.clone())
             .data(lanes.clone())
             .data(sales.clone())
+            .data(sso_services.clone())
             .data(bus.clone())
             .finish();
         let jobs: Vec<Arc<dyn Job>> = vec![
@@ -81,7 +98,7 @@ impl App {
             Arc::new(OrderExpiryJob { platform: platform.clone() }),
             Arc::new(RelayJob { platform: platform.clone(), bus: bus.clone() }),
         ];
-        Ok(Self { platform, tokens, standings, lanes, sales, bus, ledger, schema, jobs, development })
+        Ok(Self { platform, tokens, standings, lanes, sales, sso: sso_services, bus, ledger, schema, jobs, development })
     }
 
     /// Everything that is served over HTTP.
@@ -94,8 +111,13 @@ impl App {
         };
         let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), Arc::new(gate), settings, shutdown)?;
+        let sign_on = SignOn {
+            platform: self.platform.clone(),
+            services: self.sso.clone(),
+            standings: self.standings.clone(),
+        };
         let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
-        Ok(graphql.merge(uploads).merge(server::router(surface)))
+        Ok(graphql.merge(uploads).merge(sso::router(sign_on)).merge(server::router(surface)))
     }
 
     /// Starts the background work; it ends with `shutdown`.

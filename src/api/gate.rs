@@ -43,7 +43,7 @@ struct TokenVisitor {
 impl Gate for TokenGate {
     async fn admit(&self, knock: Knock) -> Result<Arc<dyn Visitor>, Fault> {
         let request_id: Arc<str> = Arc::from(knock.request_id);
-        let visit = Visit { address: knock.peer, agent: knock.agent, origin: knock.origin };
+        let visit = Visit { address: knock.peer, agent: knock.agent, origin: knock.origin, host: knock.host };
         let (caller, bucket, expires_at) = match &knock.bearer {
             None => {
                 // Strangers share one budget an address, so that one of them cannot use up everybody's.

@@ -11,6 +11,7 @@ pub mod payload;
 pub mod review;
 pub mod schema;
 pub mod server;
+pub mod sso;
 pub mod text;
 pub mod transport;
 pub mod uploads;

@@ -1,6 +1,7 @@
 //! Enterprises, operators and sign-in in GraphQL. What grew larger stands in files of its own beside this one.
 
 pub mod sessions;
+pub mod sso;
 
 use std::sync::Arc;
 
@@ -125,11 +126,11 @@ pub struct Viewer {
 
 /// What can be read of who acts.
 #[derive(MergedObject, Default)]
-pub struct TenancyQuery(EnterpriseQuery, sessions::SessionQuery);
+pub struct TenancyQuery(EnterpriseQuery, sessions::SessionQuery, sso::SsoQuery);
 
 /// What can be done about who acts.
 #[derive(MergedObject, Default)]
-pub struct TenancyMutation(EnterpriseMutation, sessions::SessionMutation);
+pub struct TenancyMutation(EnterpriseMutation, sessions::SessionMutation, sso::SsoMutation);
 
 #[derive(Default)]
 pub struct EnterpriseQuery;
