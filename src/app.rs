@@ -18,8 +18,10 @@ use crate::api::gate::TokenGate;
 use crate::api::oauth::{self, OAuth};
 use crate::api::schema::{self, ApiSchema};
 use crate::api::server::{self, Surface};
+use crate::api::sso::{self, SignOn};
 use crate::api::transport::{self, Settings};
 use crate::api::uploads;
+use crate::bridges::oidc::RelyingParty;
 use crate::catalog::issue::IssuanceJob;
 use crate::catalog::model::CollectibleId;
 use crate::events::bus::Bus;
@@ -29,6 +31,7 @@ use crate::ledger::embedded::EmbeddedLedger;
 use crate::platform::Platform;
 use crate::platform::address::Block;
 use crate::platform::fault::Fault;
+use crate::platform::outbound::{Outbound, Reach};
 use crate::platform::secrets::Secrets;
 use crate::sales::expire::OrderExpiryJob;
 use crate::sales::model::OrderId;
@@ -37,6 +40,7 @@ use crate::tenancy::audit::job::AuditChainJob;
 use crate::tenancy::hosts::Hosts;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::TenantTx;
+use crate::tenancy::sso::SsoServices;
 use crate::tenancy::standing::Standings;
 use crate::tenancy::sweep::Sweeper;
 use crate::tenancy::token::Tokens;
@@ -52,6 +56,7 @@ pub struct App {
     pub hosts: Arc<Hosts>,
     pub lanes: Arc<Lanes>,
     pub sales: Arc<SalesServices>,
+    pub sso: Arc<SsoServices>,
     pub bus: Bus,
     pub ledger: Arc<dyn Ledger>,
     pub schema: ApiSchema,
@@ -60,13 +65,24 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(platform: Platform, secrets: &Secrets, sales: SalesServices, development: bool) -> Result<Self> {
+    /// `public_url` is the web origin that browsers know the server under; in development their own word for it will do.
+    pub fn new(
+        platform: Platform,
+        secrets: &Secrets,
+        sales: SalesServices,
+        development: bool,
+        public_url: Option<&str>,
+    ) -> Result<Self> {
         let platform = Arc::new(platform);
         let tokens = Arc::new(Tokens::new(secrets, platform.clock.clone())?);
         let standings = Arc::new(Standings::new(platform.clone()));
         let hosts = Arc::new(Hosts::new(platform.clone()));
         let lanes = Arc::new(Lanes::new(platform.clone()));
         let sales = Arc::new(sales);
+        let reach = if development { Reach::Anywhere } else { Reach::Public };
+        let relying_party =
+            RelyingParty::new(Outbound::new(reach)?, platform.clock.clone(), platform.randomness.clone());
+        let sso_services = Arc::new(SsoServices::new(relying_party, public_url, development)?);
         let bus = Bus::default();
         let embedded = Arc::new(EmbeddedLedger::new(platform.clone()));
         let ledger: Arc<dyn Ledger> = embedded.clone();
@@ -77,6 +93,7 @@ impl App {
             .data(hosts.clone())
             .data(lanes.clone())
             .data(sales.clone())
+            .data(sso_services.clone())
             .data(bus.clone())
             .finish();
         let jobs: Vec<Arc<dyn Job>> = vec![
@@ -92,7 +109,20 @@ impl App {
             Arc::new(AuditChainJob { platform: platform.clone() }),
             Arc::new(Sweeper::new(platform.clone())),
         ];
-        Ok(Self { platform, tokens, standings, hosts, lanes, sales, bus, ledger, schema, jobs, development })
+        Ok(Self {
+            platform,
+            tokens,
+            standings,
+            hosts,
+            lanes,
+            sales,
+            sso: sso_services,
+            bus,
+            ledger,
+            schema,
+            jobs,
+            development,
+        })
     }
 
     /// Everything that is served over HTTP.
@@ -102,8 +132,11 @@ impl App {
         let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), gate.clone(), settings, shutdown)?;
         let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
+        let sign_on =
+            SignOn { platform: self.platform.clone(), services: self.sso.clone(), standings: self.standings.clone() };
         Ok(graphql
             .merge(uploads)
+            .merge(sso::router(sign_on))
             .merge(server::router(surface))
             .merge(oauth::router(OAuth { gate: gate.clone(), proxies: proxies.clone() }))
             .merge(exports::router(Exports { gate, proxies })))

@@ -13,6 +13,7 @@ pub mod payload;
 pub mod review;
 pub mod schema;
 pub mod server;
+pub mod sso;
 pub mod text;
 pub mod transport;
 pub mod uploads;

@@ -160,7 +160,7 @@ impl House {
         let objects = Objects::in_folder(&config.data_dir.join("objects"), &master_key, clock.now())?;
         let platform = Platform { database, clock, randomness, master_key, objects };
         let sales = sales_services(&platform, config.development)?;
-        let app = App::new(platform, &secrets, sales, config.development)?;
+        let app = App::new(platform, &secrets, sales, config.development, config.public_url.as_deref())?;
         Ok(Self { place, app, secrets, telemetry })
     }
 

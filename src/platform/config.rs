@@ -27,6 +27,8 @@ pub enum LogFormat {
 pub struct Config {
     /// Where the server listens.
     pub listen: String,
+    /// The web origin that browsers know the server under, such as `https://house.example`.
+    pub public_url: Option<String>,
     /// Where the embedded database, the secrets and the media lie.
     pub data_dir: PathBuf,
     /// A PostgreSQL of yours, reached as the owner of the schema. Without it an embedded child is started.
@@ -62,6 +64,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8080".into(),
+            public_url: None,
             data_dir: "data".into(),
             database_url: None,
             secrets: None,
@@ -92,6 +95,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "ADDRESS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
+    /// The web origin that browsers know the server under [environment: MINTHOUSE_PUBLIC_URL; default: none]
+    #[arg(long, global = true, value_name = "ORIGIN")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
     /// Where the embedded database and the secrets lie [environment: MINTHOUSE_DATA_DIR; default: data]
     #[arg(long, global = true, value_name = "FOLDER")]
     #[serde(skip_serializing_if = "Option::is_none")]

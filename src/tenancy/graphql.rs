@@ -6,6 +6,7 @@ pub mod hosts;
 pub mod operators;
 pub mod passwords;
 pub mod sessions;
+pub mod sso;
 
 use std::sync::Arc;
 
@@ -165,6 +166,7 @@ pub struct TenancyQuery(
     clients::ClientQuery,
     audit::AuditQuery,
     hosts::HostQuery,
+    sso::SsoQuery,
 );
 
 /// What can be done about who acts.
@@ -175,6 +177,7 @@ pub struct TenancyMutation(
     operators::StaffMutation,
     passwords::PasswordMutation,
     clients::ClientMutation,
+    sso::SsoMutation,
 );
 
 #[derive(Default)]

@@ -37,6 +37,8 @@ pub struct Visit {
     pub agent: Option<String>,
     /// The web origin of the page that sent it.
     pub origin: Option<String>,
+    /// The host that it asked for.
+    pub host: Option<String>,
 }
 
 /// How long what a session hands out is good.

@@ -263,7 +263,7 @@ pub fn app(database: &str, connections: usize) -> App {
         master_key,
     };
     let sales = sales_services(&platform, true).expect("the client for proofs can be made");
-    App::new(platform, secrets(), sales, true).expect("the parts fit together")
+    App::new(platform, secrets(), sales, true, None).expect("the parts fit together")
 }
 
 fn secrets() -> &'static Secrets {

@@ -1,0 +1,395 @@
+//! Single sign-on over HTTP: browsers that go to a provider and come back, partners' servers that ask for tickets, and
+//! the small console that is embedded in partners' pages.
+//!
+//! What is decided stands in `tenancy::sso`; here are addresses, cookies, headers and pages. No page takes an address to
+//! go to from a request, none is put together from what a request says, and none runs a script but our own files
+//! (`web/embedded`, which need no build). To add a page, give it a policy of its own with [`policy`].
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::api::transport::{self, Origins};
+use crate::bridges::oidc::Callback;
+use crate::platform::Platform;
+use crate::platform::fault::Fault;
+use crate::platform::language::Language;
+use crate::platform::refusal::Refusal;
+use crate::platform::throttle::Wait;
+use crate::tenancy::model::{EnterpriseId, EnterpriseState, SsoConnectionId};
+use crate::tenancy::scope::{HouseTx, TenantScope};
+use crate::tenancy::session::Visit;
+use crate::tenancy::sso::model::{SignOnError, SsoState};
+use crate::tenancy::sso::oidc::{self, Arrival, Wish};
+use crate::tenancy::sso::vouch::Desk;
+use crate::tenancy::sso::{SsoServices, ticket};
+use crate::tenancy::standing::{Standings, state_of};
+use crate::tenancy::store::{self, DirectoryKind};
+
+/// An assertion or a form of a partner's is small.
+const BODY_BYTES: usize = 32 * 1024;
+
+const NONCE_COOKIE: &str = "minthouse-sso-nonce";
+
+#[derive(Clone)]
+pub struct SignOn {
+    pub platform: Arc<Platform>,
+    pub services: Arc<SsoServices>,
+    pub standings: Arc<Standings>,
+}
+
+pub fn router(sign_on: SignOn) -> Router {
+    let router = Router::new()
+        .route("/sso/oidc/{connection}/start", get(start))
+        .route("/sso/oidc/{connection}/callback", get(callback))
+        .route("/sso/done", get(done))
+        .route("/sso/assets/{file}", get(asset))
+        .route("/sso/tickets", post(tickets))
+        .route("/embedded/{slug}", get(embedded))
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .with_state(sign_on);
+    // Nothing here is for pages of other origins to call.
+    transport::for_pages(router, &Origins::None)
+}
+
+/// What every handler needs of its request.
+struct Asked {
+    visit: Visit,
+    language: Language,
+    headers: HeaderMap,
+}
+
+impl Asked {
+    fn of(parts: &Parts) -> Self {
+        let header =
+            |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let connection = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let visit = Visit {
+            address: connection.map(|ConnectInfo(address)| address.ip()),
+            agent: header(header::USER_AGENT),
+            origin: header(header::ORIGIN),
+            host: header(header::HOST).or_else(|| parts.uri.authority().map(ToString::to_string)),
+        };
+        let language = Language::from_accept_language(&header(header::ACCEPT_LANGUAGE).unwrap_or_default());
+        Self { visit, language, headers: parts.headers.clone() }
+    }
+
+    fn cookie(&self, name: &str) -> Option<&str> {
+        let sent = self.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = sent.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(given, _)| *given == name).map(|(_, value)| value)
+    }
+}
+
+/// How a cookie of ours is called: where the connection is secure, under the prefix that keeps other hosts of the same
+/// domain from setting it.
+fn cookie_name(own_origin: &str, name: &str) -> String {
+    let prefix = if own_origin.starts_with("https://") { "__Host-" } else { "" };
+    format!("{prefix}{name}")
+}
+
+fn cookie(own_origin: &str, name: &str, value: &str, seconds: i64, attributes: &str) -> (HeaderName, String) {
+    let secure = if own_origin.starts_with("https://") { "; Secure" } else { "" };
+    let name = cookie_name(own_origin, name);
+    (header::SET_COOKIE, format!("{name}={value}; Path=/; Max-Age={seconds}; SameSite=Lax{attributes}{secure}"))
+}
+
+/// Where a browser is sent, without leaving behind where it was.
+fn redirect(address: String, cookies: Vec<(HeaderName, String)>) -> Response {
+    let headers = [
+        (header::LOCATION, address),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::REFERRER_POLICY, "no-referrer".to_owned()),
+    ];
+    (StatusCode::SEE_OTHER, headers, AppendHeaders(cookies)).into_response()
+}
+
+/// A page of ours: it may use our own files and our own API, and be framed by `ancestors` alone.
+fn policy(ancestors: &str) -> String {
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
+         form-action 'none'; frame-ancestors {ancestors}"
+    )
+}
+
+fn page(status: StatusCode, html: String, ancestors: &str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, policy(ancestors)),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        (header::REFERRER_POLICY, "no-referrer".to_owned()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    (status, headers, html).into_response()
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// Why nothing came of it, in words for whoever asked.
+struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    field: Option<String>,
+    message: String,
+    wait: Option<i64>,
+}
+
+impl Failure {
+    fn of(refusal: Refusal<SignOnError>, language: Language) -> Self {
+        match refusal {
+            Refusal::Problems(mut problems) => match problems.pop() {
+                Some(problem) => Self {
+                    status: status_of(problem.code),
+                    code: problem.code.as_str(),
+                    message: problem.message(language),
+                    wait: problem.wait.map(Wait::seconds),
+                    field: problem.field,
+                },
+                None => Self::of(Fault::internal(anyhow::anyhow!("a refusal without a problem")).into(), language),
+            },
+            Refusal::Fault(fault) => {
+                let status = match fault {
+                    Fault::BadRequest(_) => StatusCode::BAD_REQUEST,
+                    Fault::Unavailable(_) | Fault::Contended(_) => StatusCode::SERVICE_UNAVAILABLE,
+                    _ => StatusCode::INTERNAL_SERVER_ERROR,
+                };
+                if status.is_server_error() {
+                    tracing::error!("single sign-on: {}", fault.with_causes());
+                }
+                let (code, message) = (fault.code(), fault.message(language));
+                Self { status, code, field: None, message, wait: None }
+            }
+        }
+    }
+
+    fn as_page(&self, language: Language) -> Response {
+        let tag = if language == Language::Chinese { "zh-CN" } else { "en" };
+        let html = include_str!("../../web/embedded/notice.html")
+            .replace("{{language}}", tag)
+            .replace("{{code}}", self.code)
+            .replace("{{message}}", &escape(&self.message));
+        self.with_wait(page(self.status, html, "'none'"))
+    }
+
+    fn as_json(&self) -> Response {
+        let error = json!({ "code": self.code, "field": self.field, "message": self.message });
+        let answer = (self.status, [(header::CACHE_CONTROL, "no-store")], Json(json!({ "error": error })));
+        self.with_wait(answer.into_response())
+    }
+
+    fn with_wait(&self, mut response: Response) -> Response {
+        if let Some(seconds) = self.wait {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+fn status_of(code: SignOnError) -> StatusCode {
+    use SignOnError::*;
+    match code {
+        NotFound => StatusCode::NOT_FOUND,
+        Malformed | InvalidClaim => StatusCode::BAD_REQUEST,
+        InvalidAssertion | Expired | NotYetValid | TooLong | WrongAudience => StatusCode::UNAUTHORIZED,
+        Replayed => StatusCode::CONFLICT,
+        UnknownOrigin | BranchNotFound | NoRole | OperatorDisabled | EnterpriseNotActive | AttemptUnknown | Denied => {
+            StatusCode::FORBIDDEN
+        }
+        ProviderFailed => StatusCode::BAD_GATEWAY,
+        TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
+    }
+}
+
+#[derive(Deserialize)]
+struct StartParameters {
+    origin: Option<String>,
+    login_hint: Option<String>,
+}
+
+/// `GET /sso/oidc/{connection}/start[?origin=…&login_hint=…]`
+async fn start(
+    State(sign_on): State<SignOn>,
+    Path(connection): Path<String>,
+    query: Result<Query<StartParameters>, QueryRejection>,
+    parts: Parts,
+) -> Response {
+    let asked = Asked::of(&parts);
+    depart(&sign_on, &connection, query, &asked)
+        .await
+        .unwrap_or_else(|refusal| Failure::of(refusal, asked.language).as_page(asked.language))
+}
+
+async fn depart(
+    sign_on: &SignOn,
+    connection: &str,
+    query: Result<Query<StartParameters>, QueryRejection>,
+    asked: &Asked,
+) -> Result<Response, Refusal<SignOnError>> {
+    let Query(parameters) = query.map_err(|_| Refusal::code(SignOnError::Malformed))?;
+    let id = connection_id(connection)?;
+    let own_origin = sign_on.services.own_origin(asked.visit.host.as_deref())?;
+    let wish = Wish { origin: parameters.origin.as_deref(), login_hint: parameters.login_hint.as_deref() };
+    let departure = oidc::start(&sign_on.platform, &sign_on.services, id, &own_origin, wish, &asked.visit).await?;
+    let (name, value) = departure.cookie;
+    let kept = cookie(&own_origin, &name, &value, oidc::PATIENCE.num_seconds(), "; HttpOnly");
+    Ok(redirect(departure.address.into(), vec![kept]))
+}
+
+fn connection_id(text: &str) -> Result<SsoConnectionId, Refusal<SignOnError>> {
+    text.parse().map_err(|_| Refusal::code(SignOnError::NotFound))
+}
+
+#[derive(Deserialize)]
+struct CallbackParameters {
+    state: String,
+    // Named one by one: a flattened struct would take the last of two codes without a word.
+    code: Option<String>,
+    iss: Option<String>,
+    error: Option<String>,
+}
+
+/// `GET /sso/oidc/{connection}/callback`: the provider sends the browser back.
+async fn callback(
+    State(sign_on): State<SignOn>,
+    Path(connection): Path<String>,
+    query: Result<Query<CallbackParameters>, QueryRejection>,
+    parts: Parts,
+) -> Response {
+    let asked = Asked::of(&parts);
+    arrive(&sign_on, &connection, query, &asked)
+        .await
+        .unwrap_or_else(|refusal| Failure::of(refusal, asked.language).as_page(asked.language))
+}
+
+async fn arrive(
+    sign_on: &SignOn,
+    connection: &str,
+    query: Result<Query<CallbackParameters>, QueryRejection>,
+    asked: &Asked,
+) -> Result<Response, Refusal<SignOnError>> {
+    let Query(CallbackParameters { state, code, iss, error }) =
+        query.map_err(|_| Refusal::code(SignOnError::Malformed))?;
+    let id = connection_id(connection)?;
+    let own_origin = sign_on.services.own_origin(asked.visit.host.as_deref())?;
+    let name = oidc::cookie_name(&state);
+    let arrival = Arrival {
+        state: &state,
+        browser: asked.cookie(&cookie_name(&own_origin, &name)),
+        callback: Callback { code, iss, error },
+    };
+    let (platform, services) = (&*sign_on.platform, &*sign_on.services);
+    let arrived = oidc::finish(platform, services, &sign_on.standings, id, &own_origin, &arrival).await?;
+    let cookies = vec![
+        cookie(&own_origin, &name, "", 0, "; HttpOnly"),
+        // The page must read it.
+        cookie(&own_origin, NONCE_COOKIE, &arrived.nonce, ticket::LIFE.num_seconds(), ""),
+    ];
+    Ok(redirect(format!("/sso/done#ticket={}", arrived.ticket), cookies))
+}
+
+/// `GET /sso/done`: one page for all, where a sign-in ends.
+async fn done() -> Response {
+    page(StatusCode::OK, include_str!("../../web/embedded/done.html").to_owned(), "'none'")
+}
+
+async fn asset(Path(file): Path<String>) -> Response {
+    let (kind, text) = match file.as_str() {
+        "console.css" => ("text/css; charset=utf-8", include_str!("../../web/embedded/console.css")),
+        "console.js" => ("text/javascript; charset=utf-8", include_str!("../../web/embedded/console.js")),
+        "embedded.js" => ("text/javascript; charset=utf-8", include_str!("../../web/embedded/embedded.js")),
+        "done.js" => ("text/javascript; charset=utf-8", include_str!("../../web/embedded/done.js")),
+        _ => return StatusCode::NOT_FOUND.into_response(),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "public, max-age=300"),
+    ];
+    (headers, text).into_response()
+}
+
+#[derive(Deserialize)]
+struct TicketRequest {
+    assertion: String,
+}
+
+/// `POST /sso/tickets`: a partner's server vouches for one of its users.
+async fn tickets(State(sign_on): State<SignOn>, parts: Parts, body: Bytes) -> Response {
+    let asked = Asked::of(&parts);
+    match vouch(&sign_on, &asked, &body).await {
+        Ok(response) => response,
+        Err(refusal) => Failure::of(refusal, asked.language).as_json(),
+    }
+}
+
+async fn vouch(sign_on: &SignOn, asked: &Asked, body: &[u8]) -> Result<Response, Refusal<SignOnError>> {
+    let own_origin = sign_on.services.own_origin(asked.visit.host.as_deref())?;
+    let desk = Desk {
+        platform: &sign_on.platform,
+        services: &sign_on.services,
+        standings: &sign_on.standings,
+        own_origin: &own_origin,
+    };
+    let kind = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let vouched = match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/json" => {
+            let request = serde_json::from_slice::<TicketRequest>(body);
+            let request = request.map_err(|_| Refusal::code(SignOnError::Malformed))?;
+            desk.by_assertion(&request.assertion).await?
+        }
+        "application/x-www-form-urlencoded" => {
+            // What is no UTF-8 would be read as something else than what was signed.
+            std::str::from_utf8(body).map_err(|_| Refusal::code(SignOnError::Malformed))?;
+            let parameters: Vec<(String, String)> = url::form_urlencoded::parse(body).into_owned().collect();
+            desk.by_parameters(&parameters).await?
+        }
+        _ => return Err(Refusal::code(SignOnError::Malformed)),
+    };
+    let answer = json!({
+        "ticket": vouched.ticket,
+        "expiresIn": ticket::LIFE.num_seconds(),
+        "url": format!("{own_origin}/embedded/{}", vouched.slug),
+    });
+    Ok((StatusCode::CREATED, [(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// `GET /embedded/{slug}`: the console for the pages of one enterprise.
+async fn embedded(State(sign_on): State<SignOn>, Path(slug): Path<String>, parts: Parts) -> Response {
+    let language = Asked::of(&parts).language;
+    console(&sign_on, &slug).await.unwrap_or_else(|refusal| Failure::of(refusal, language).as_page(language))
+}
+
+async fn console(sign_on: &SignOn, slug: &str) -> Result<Response, Refusal<SignOnError>> {
+    let database = &sign_on.platform.database;
+    let house = HouseTx::read(database).await?;
+    let tenant: Option<EnterpriseId> = store::look_up(&house, DirectoryKind::Slug, slug).await?;
+    drop(house);
+    let tx = TenantScope::of_system(tenant.ok_or_else(|| Refusal::code(SignOnError::NotFound))?).read(database).await?;
+    let enterprise = store::enterprise(&tx).await?.ok_or_else(|| Refusal::code(SignOnError::NotFound))?;
+    if state_of(&enterprise, tx.now().await?) != EnterpriseState::Active {
+        return Err(Refusal::code(SignOnError::NotFound));
+    }
+    let (origins, connections) =
+        futures_util::try_join!(store::sso::origins(&tx), store::sso::active_connections(&tx))?;
+    let origins: Vec<String> =
+        origins.into_iter().filter(|origin| origin.state == SsoState::Active).map(|origin| origin.origin).collect();
+    let connections: Vec<_> =
+        connections.iter().map(|connection| json!({ "id": connection.id, "name": connection.name })).collect();
+    let origins = origins.join(" ");
+    let html = include_str!("../../web/embedded/index.html")
+        .replace("{{origins}}", &escape(&origins))
+        .replace("{{connections}}", &escape(&serde_json::Value::from(connections).to_string()));
+    Ok(page(StatusCode::OK, html, if origins.is_empty() { "'none'" } else { &origins }))
+}

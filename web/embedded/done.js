@@ -1,0 +1,43 @@
+// The end of a sign-in through a provider: the ticket stands behind the address's #, its nonce in a cookie of a minute.
+//
+// Opened by the console as a window of its own, it hands both over, to a page of our own origin and to no other; else
+// it spends the ticket itself. The nonce is what somebody lacks who was sent here with another person's ticket.
+import { notice, show, spend, words } from './console.js';
+
+const ticket = new URLSearchParams(location.hash.slice(1)).get('ticket');
+history.replaceState(null, '', location.pathname);
+
+function takeNonce() {
+  const cookies = document.cookie.split('; ').map((cookie) => cookie.split('='));
+  const [name, nonce] = cookies.find(([name]) => name.endsWith('minthouse-sso-nonce')) ?? [];
+  if (name) document.cookie = `${name}=; Path=/; Max-Age=0; SameSite=Lax${name.startsWith('__Host-') ? '; Secure' : ''}`;
+  return nonce;
+}
+
+function handOver(nonce) {
+  return new Promise((resolve) => {
+    if (!window.opener) return resolve(false);
+    const timer = setTimeout(() => resolve(false), 1500);
+    window.addEventListener('message', (event) => {
+      if (event.source !== window.opener || event.origin !== location.origin || event.data?.type !== 'minthouse:received') return;
+      clearTimeout(timer);
+      resolve(true);
+    });
+    window.opener.postMessage({ type: 'minthouse:ticket', ticket, nonce }, location.origin);
+  });
+}
+
+const nonce = takeNonce();
+if (!ticket || !nonce) {
+  notice(words.noTicket);
+} else {
+  notice(words.opening, { waiting: true });
+  if (await handOver(nonce)) {
+    notice(words.handed);
+    window.close();
+  } else {
+    const entered = await spend(ticket, nonce, undefined);
+    if (entered.failure) notice(entered.failure.message);
+    else await show(entered);
+  }
+}
