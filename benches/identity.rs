@@ -147,7 +147,7 @@ async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, E
     let objects = Objects::in_folder(&folder.join("objects"), &master_key, clock.now())?;
     let platform = Platform { database, clock, randomness, master_key, objects };
     let sales = sales_services(&platform, true)?;
-    let app = App::new(platform, &secrets, sales, true)?;
+    let app = App::new(platform, &secrets, sales, true, None)?;
     let request = EnterpriseRequest {
         slug: "bench".into(),
         name_chinese: "基准".into(),
