@@ -8,6 +8,7 @@ mod report;
 
 use std::future::Future;
 use std::hint::black_box;
+use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -25,6 +26,7 @@ use minthouse::platform::clock::{Clock, SystemClock};
 use minthouse::platform::db::embedded::{Durability, OWNER, Settings, start};
 use minthouse::platform::db::{Database, PoolSettings, migrate};
 use minthouse::platform::language::Language;
+use minthouse::platform::objects::Objects;
 use minthouse::platform::randomness::{Randomness, SystemRandomness};
 use minthouse::platform::secrets::Secrets;
 use minthouse::tenancy::enterprise::{self, EnterpriseRequest};
@@ -135,14 +137,16 @@ pub async fn measure(app: &App, tenant: EnterpriseId, size: &Size) -> Result<Rep
 }
 
 /// A house with one enterprise on a cluster of its own.
-async fn house(url_of: impl Fn(&str) -> String) -> Result<(App, EnterpriseId)> {
+async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, EnterpriseId)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
     let secrets = Secrets::generate(&*randomness)?;
     migrate::migrate(&url_of(OWNER), clock.now(), |_| ()).await?;
     let database = Database::new(|role| url_of(role.name()), &PoolSettings::default())?;
-    let platform = Platform { database, clock, randomness, master_key: secrets.master_key()? };
-    let sales = sales_services(&platform, true);
+    let master_key = secrets.master_key()?;
+    let objects = Objects::in_folder(&folder.join("objects"), &master_key, clock.now())?;
+    let platform = Platform { database, clock, randomness, master_key, objects };
+    let sales = sales_services(&platform, true)?;
     let app = App::new(platform, &secrets, sales, true)?;
     let request = EnterpriseRequest {
         slug: "bench".into(),
@@ -164,7 +168,7 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let measured = runtime.block_on(async {
         migrate::ensure_database(&embedded.url(OWNER, "postgres"), "bench").await?;
-        let (app, tenant) = house(|user| embedded.url(user, "bench")).await?;
+        let (app, tenant) = house(|user| embedded.url(user, "bench"), &folder).await?;
         let report = measure(&app, tenant, &Size::FULL).await;
         app.platform.database.close();
         report

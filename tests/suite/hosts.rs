@@ -163,6 +163,7 @@ async fn made_up_hosts_cost_nothing_and_another_servers_proof_is_learned_in_time
         clock: Arc::new(clock.clone()),
         randomness: own.randomness.clone(),
         master_key: own.master_key.clone(),
+        objects: own.objects.clone(),
     });
     let other = Hosts::new(platform);
     let id = bind(&app, "alpha", "late.example").await;
