@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::activities::claim;
 use crate::activities::lane::Lanes;
 use crate::activities::model::ClaimId;
+use crate::api::downloads;
 use crate::api::exports::{self, Exports};
 use crate::api::gate::TokenGate;
 use crate::api::oauth::{self, OAuth};
@@ -39,6 +40,7 @@ use crate::sales::{SalesServices, deliver};
 use crate::tenancy::audit::job::AuditChainJob;
 use crate::tenancy::hosts::Hosts;
 use crate::tenancy::model::EnterpriseId;
+use crate::tenancy::qualification::QualificationExpiryJob;
 use crate::tenancy::scope::TenantTx;
 use crate::tenancy::sso::SsoServices;
 use crate::tenancy::standing::Standings;
@@ -105,6 +107,7 @@ impl App {
                 arrivals: Arc::new(ToItsCause),
             }),
             Arc::new(OrderExpiryJob { platform: platform.clone() }),
+            Arc::new(QualificationExpiryJob { platform: platform.clone() }),
             Arc::new(RelayJob { platform: platform.clone(), bus: bus.clone() }),
             Arc::new(AuditChainJob { platform: platform.clone() }),
             Arc::new(Sweeper::new(platform.clone())),
@@ -130,6 +133,7 @@ impl App {
         let gate = Arc::new(self.gate());
         let proxies: Arc<[Block]> = settings.proxies.clone().into();
         let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
+        let downloads = transport::for_pages(downloads::router(self.platform.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), gate.clone(), settings, shutdown)?;
         let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
         let sign_on =
@@ -137,6 +141,7 @@ impl App {
         Ok(graphql
             .merge(uploads)
             .merge(sso::router(sign_on))
+            .merge(downloads)
             .merge(server::router(surface))
             .merge(oauth::router(OAuth { gate: gate.clone(), proxies: proxies.clone() }))
             .merge(exports::router(Exports { gate, proxies })))

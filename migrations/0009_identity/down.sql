@@ -73,6 +73,8 @@ ALTER TABLE operators DROP COLUMN totp_sealed;
 ALTER TABLE operators ALTER COLUMN password_hash SET NOT NULL;
 ALTER TABLE operators ALTER COLUMN sign_in SET NOT NULL;
 
+DROP INDEX reviews_id_index;
+DROP INDEX reviews_queue_index;
 DELETE FROM reviews WHERE subject_kind IN ('ENTERPRISE', 'QUALIFICATION');
 ALTER TABLE reviews DROP CONSTRAINT reviews_subject_kind_check;
 ALTER TABLE reviews ADD CONSTRAINT reviews_subject_kind_check CHECK (subject_kind IN ('COLLECTIBLE', 'ACTIVITY'));

@@ -66,6 +66,9 @@ CREATE INDEX qualifications_expiry_index ON qualifications (tenant_id, expires_a
 ALTER TABLE reviews DROP CONSTRAINT reviews_subject_kind_check;
 ALTER TABLE reviews ADD CONSTRAINT reviews_subject_kind_check
     CHECK (subject_kind IN ('COLLECTIBLE', 'ACTIVITY', 'ENTERPRISE', 'QUALIFICATION'));
+-- The house's queue and its look-ups go across tenants, by state and by ID: the tenant cannot lead here.
+CREATE INDEX reviews_queue_index ON reviews (state, id);
+CREATE INDEX reviews_id_index ON reviews (id);
 
 -- Operators. One who comes by single sign-on has neither a sign-in name nor a password.
 ALTER TABLE operators ALTER COLUMN sign_in DROP NOT NULL;
@@ -492,7 +495,7 @@ BEGIN
     GRANT SELECT (tenant_id, id, erased_at) ON holders TO minthouse_partner;
     GRANT SELECT (tenant_id, id, holder_id) ON items TO minthouse_partner;
     GRANT SELECT (tenant_id, id, state, total_minor, currency) ON orders TO minthouse_partner;
-    GRANT SELECT (tenant_id, id, state, kind) ON activities TO minthouse_partner;
+    GRANT SELECT (tenant_id, id, state, kind, opens_at, closes_at) ON activities TO minthouse_partner;
     GRANT SELECT (tenant_id, id, state) ON collectibles TO minthouse_partner;
 END $$;
 

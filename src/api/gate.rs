@@ -111,7 +111,9 @@ fn caller(claims: &Claims, state: EnterpriseState, request_id: Arc<str>) -> Call
         Identity::Operator { operator, role } => {
             enterprise(TenantScope::of_operator(tenant, operator, role, request_id))
         }
-        Identity::Client { client, scope, .. } => enterprise(TenantScope::of_client(tenant, client, scope, request_id)),
+        Identity::Client { client, secret, scope } => {
+            enterprise(TenantScope::of_client(tenant, client, scope, request_id).showing(secret))
+        }
         Identity::Partner { actor, scope, .. } => {
             enterprise(TenantScope::of_partner(tenant, actor.uuid(), scope, request_id))
         }

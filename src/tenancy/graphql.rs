@@ -1,10 +1,13 @@
 //! Enterprises, operators and sign-in in GraphQL. What grew larger stands in files of its own beside this one.
 
 pub mod audit;
+pub mod branches;
 pub mod clients;
 pub mod hosts;
 pub mod operators;
 pub mod passwords;
+pub mod qualifications;
+pub mod registration;
 pub mod sessions;
 pub mod sso;
 
@@ -28,8 +31,8 @@ use crate::tenancy::model::{
 use crate::tenancy::permission::{Permission, Role};
 use crate::tenancy::scope::{ActorKind, Caller, HouseTx, TenantScope};
 use crate::tenancy::sign_in::{self, SignInRequest};
-use crate::tenancy::store;
 use crate::tenancy::token::Tokens;
+use crate::tenancy::{branch_view, store};
 use crate::words;
 
 const ENTERPRISE_PAGES: PageRule = PageRule { list: "enterprises", default: 20, maximum: 100 };
@@ -62,6 +65,15 @@ impl EnterpriseObject {
     /// Where it stands.
     async fn state(&self) -> EnterpriseState {
         self.0.state
+    }
+
+    /// Why it stands there, as the house said. For its own people and the house.
+    async fn state_reason(&self, ctx: &Context<'_>) -> Option<&str> {
+        match &ctx.request().caller {
+            Caller::House(_) => self.0.state_reason.as_deref(),
+            Caller::Enterprise(scope) if scope.tenant() == self.0.id => self.0.state_reason.as_deref(),
+            _ => None,
+        }
     }
 
     /// Counts up with every change.
@@ -167,6 +179,8 @@ pub struct TenancyQuery(
     audit::AuditQuery,
     hosts::HostQuery,
     sso::SsoQuery,
+    qualifications::QualificationQuery,
+    branches::BranchQuery,
 );
 
 /// What can be done about who acts.
@@ -178,6 +192,9 @@ pub struct TenancyMutation(
     passwords::PasswordMutation,
     clients::ClientMutation,
     sso::SsoMutation,
+    registration::RegistrationMutation,
+    qualifications::QualificationMutation,
+    branches::BranchMutation,
 );
 
 #[derive(Default)]
@@ -213,7 +230,7 @@ impl EnterpriseQuery {
         Ok(Viewer { kind, enterprise: enterprise.map(EnterpriseObject), operator })
     }
 
-    /// One enterprise by ID: your own, or any if you are the house.
+    /// One enterprise by ID: your own, a branch of yours, or any if you are the house.
     async fn enterprise(&self, ctx: &Context<'_>, id: EnterpriseId) -> Result<Option<EnterpriseObject>> {
         find(ctx, id).await
     }
@@ -268,7 +285,17 @@ pub async fn look_up(ctx: &Context<'_>, id: EnterpriseId) -> std::result::Result
             let tx = HouseTx::read(&ctx.platform().database).await?;
             store::enterprises_by_id(&tx, &[id]).await?.remove(&id)
         }
-        _ => store::enterprise(&*ctx.request().reader.transaction().await?).await?.filter(|own| own.id == id),
+        caller => {
+            let tx = ctx.request().reader.transaction().await?;
+            match (store::enterprise(&tx).await?.filter(|own| own.id == id), caller) {
+                (Some(own), _) => Some(own),
+                // A partner also sees who its branches are.
+                (None, Caller::Enterprise(scope)) if scope.require(Permission::BranchRead).is_ok() => {
+                    branch_view::by_id(ctx.platform(), &tx, id).await?
+                }
+                (None, _) => None,
+            }
+        }
     };
     Ok(found.map(EnterpriseObject))
 }

@@ -5,10 +5,15 @@
 //! kind of caller, give it a scope type and a database role with policies of its own; do not widen an existing one.
 
 pub mod audit;
+pub mod branch;
+pub mod branch_token;
+pub mod branch_view;
 pub mod client;
 pub mod client_grant;
 pub mod device;
+pub mod document;
 pub mod enterprise;
+pub mod filing;
 pub mod graphql;
 pub mod hosts;
 pub mod idempotency;
@@ -22,6 +27,7 @@ pub mod password_change;
 pub mod permission;
 pub mod qualification;
 pub mod reader;
+pub mod registration;
 pub mod review;
 pub mod scope;
 pub mod second_factor;
@@ -30,6 +36,7 @@ pub mod sign_in;
 pub mod sso;
 pub mod standing;
 pub mod store;
+pub mod suspension;
 pub mod sweep;
 pub mod throttle;
 pub mod token;

@@ -12,6 +12,12 @@ use crate::schema::{enterprises, reviews, sessions};
 use crate::tenancy::permission::Role;
 use crate::{typed_id, words};
 
+mod branches;
+mod qualifications;
+
+pub use branches::*;
+pub use qualifications::*;
+
 typed_id!(
     /// A tenant.
     EnterpriseId, "enterprise"
@@ -52,6 +58,18 @@ words! {
         Suspended = "SUSPENDED",
         /// Gone for good.
         Closed = "CLOSED",
+    }
+}
+
+impl EnterpriseState {
+    /// The only steps there are. One that was refused stays pending; one that is closed stays closed.
+    pub fn may_become(self, next: Self) -> bool {
+        matches!(
+            (self, next),
+            (Self::Pending, Self::Active)
+                | (Self::Active, Self::Suspended)
+                | (Self::Suspended, Self::Active | Self::Closed)
+        )
     }
 }
 
@@ -223,6 +241,11 @@ codes!(EnterpriseErrorCode, EnterpriseUserError, {
     InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
     SlugTaken = "SLUG_TAKEN": "该标识已被占用，请换一个。" / "That slug is taken; choose another.",
     SignInTaken = "SIGN_IN_TAKEN": "该登录名已被占用，请换一个。" / "That sign-in name is taken; choose another.",
+    NotFound = "NOT_FOUND": "没有找到该企业。" / "There is no such enterprise; list them with `enterprises`.",
+    WrongState = "WRONG_STATE": "企业当前状态不允许此操作。" / "The enterprise's state does not allow this; read `state`.",
+    InReview = "IN_REVIEW": "企业正在审核中，请等待审核结果。" / "The enterprise is in the house's review; wait for its word.",
+    TooManyAttempts = "TOO_MANY_ATTEMPTS": "尝试次数过多。" / "Too many attempts came from this address.",
+    LicenceMissing = "LICENCE_MISSING": "请先上传营业执照并提交资质。" / "Hand in a BUSINESS_LICENCE with `qualificationCreate` first.",
 });
 
 codes!(SignInErrorCode, SignInUserError, {
@@ -246,3 +269,19 @@ codes!(SessionErrorCode, SessionUserError, {
     NotFound = "NOT_FOUND": "没有找到该会话。" / "There is no such session of yours; list them with `sessions`.",
     OwnersOnly = "OWNERS_ONLY": "所有者的会话只能由所有者结束。" / "An owner's session is ended by owners only; ask one of them.",
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_enterprise_takes_only_the_steps_there_are() {
+        use EnterpriseState::*;
+        let steps = [(Pending, Active), (Active, Suspended), (Suspended, Active), (Suspended, Closed)];
+        for &from in EnterpriseState::ALL {
+            for &to in EnterpriseState::ALL {
+                assert_eq!(from.may_become(to), steps.contains(&(from, to)), "{from:?} to {to:?}");
+            }
+        }
+    }
+}

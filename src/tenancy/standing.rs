@@ -180,12 +180,17 @@ impl Standings {
                 _ => EnterpriseState::Suspended,
             };
         }
-        match state {
+        match (state, &claims.identity) {
             // What holders own outlives the enterprise that gave it to them.
-            EnterpriseState::Closed if !matches!(claims.identity, Identity::Holder { .. }) => {
+            (EnterpriseState::Closed, identity) if !matches!(identity, Identity::Holder { .. }) => {
                 Err(Fault::Unauthenticated("the enterprise is closed"))
             }
-            state => Ok(Admission { state, scopes }),
+            // A partner has other ways to see to a branch that does not work than to act within it.
+            (
+                EnterpriseState::Pending | EnterpriseState::Suspended,
+                Identity::Partner { .. } | Identity::PartnerClient { .. },
+            ) => Err(Fault::Unauthenticated("the branch does not work at present")),
+            (state, _) => Ok(Admission { state, scopes }),
         }
     }
 

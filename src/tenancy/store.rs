@@ -1,7 +1,10 @@
 //! SQL over enterprises, operators, the directory and data keys.
 
 pub mod audit;
+pub mod branches;
 pub mod clients;
+pub mod documents;
+pub mod enterprise_row;
 pub mod operators;
 pub mod qualifications;
 pub mod sessions;
@@ -11,7 +14,7 @@ pub mod throttles;
 
 use std::collections::{HashMap, HashSet};
 
-use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into, update};
+use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into};
 
 use crate::paged;
 use crate::platform::fault::Fault;
@@ -90,25 +93,6 @@ pub async fn insert_enterprise_in(
 
 pub async fn enterprise(tx: &TenantTx) -> Result<Option<Enterprise>, Fault> {
     tx.optional(enterprises::table.filter(enterprises::tenant_id.eq(tx.tenant())).select(Enterprise::as_select())).await
-}
-
-/// Moves the enterprise from one state to another; fails where it is not in the former.
-pub async fn move_enterprise_in(
-    tx: &TenantTx,
-    from: EnterpriseState,
-    to: EnterpriseState,
-    reason: Option<&str>,
-) -> Result<(), Fault> {
-    let statement = update(enterprises::table)
-        .filter(enterprises::tenant_id.eq(tx.tenant()))
-        .filter(enterprises::state.eq(from))
-        .set((
-            enterprises::state.eq(to),
-            enterprises::state_reason.eq(reason.map(str::to_owned)),
-            enterprises::version.eq(enterprises::version + 1),
-            enterprises::updated_at.eq(diesel::dsl::now),
-        ));
-    tx.execute_exactly(1, statement).await
 }
 
 pub async fn enterprises_by_id(tx: &HouseTx, ids: &[EnterpriseId]) -> Result<HashMap<EnterpriseId, Enterprise>, Fault> {

@@ -15,6 +15,7 @@ use crate::support::app::{TestApp, text};
 use crate::support::desk::INVITE;
 use crate::support::play::{AIRDROP, SUBMIT, key, phone, prize_of};
 use crate::support::stream::Stream;
+use crate::support::tenants::{CREDIT_CODE, SUSPEND, pdf};
 
 use Due::*;
 use Role::{Auditor, Finance, Operator as Campaigner};
@@ -26,11 +27,11 @@ enum Due {
     Signed,
     Operator(Option<Role>),
     Holder,
+    /// An operator, or the house in any enterprise.
+    Console(Option<Role>),
     /// Either of the enterprise's two: an operator with the permission, or the holder concerned.
     Either(Option<Role>),
     House(Option<Role>),
-    /// An operator, the enterprise's or the house's, each for their own.
-    Console(Option<Role>),
 }
 
 /// A root field, who may use it, and an operation that does. `@name` stands for an ID of `alpha`, `@key` for a new key.
@@ -44,9 +45,13 @@ const TABLE: &[Line] = &[
     ("Query.apiClient", Operator(None), "{ apiClient(id: \"@client\") { id name secrets { id } } }"),
     ("Query.apiClients", Operator(None), "{ apiClients { totalCount nodes { id } } }"),
     ("Query.auditRecords", Console(Some(Finance)), "{ auditRecords(filter: {subjectId: \"@client\"}) { totalCount nodes { id action } } }"),
+    ("Query.branch", Operator(None), "{ branch(corpOpenId: \"nothing\") { corpOpenId state } }"),
+    ("Query.branchSummary", Operator(None), "{ branchSummary { states { state count } totals { holders } } }"),
+    ("Query.branches", Operator(None), "{ branches { totalCount nodes { corpOpenId totals { holders } } } }"),
     ("Query.claims", Either(None), "{ claims(filter: {activityId: \"@activity\"}) { totalCount nodes { id holder { id } } } }"),
     ("Query.collectible", Either(None), "{ collectible(id: \"@collectible\") { id stock { supply } series { id } } }"),
     ("Query.collectibles", Either(None), "{ collectibles(filter: {seriesId: \"@series\"}) { totalCount nodes { id } } }"),
+    ("Query.document", Operator(None), "{ document(id: \"@document\") { id name sha256 download { path } } }"),
     ("Query.domain", Operator(None), "{ domain(id: \"@domain\") { id host verificationToken } }"),
     ("Query.domains", Operator(None), "{ domains(first: 100) { totalCount nodes { id } } }"),
     ("Query.draws", Either(None), "{ draws(filter: {activityId: \"@activity\"}) { totalCount nodes { id holder { id } } } }"),
@@ -68,6 +73,9 @@ const TABLE: &[Line] = &[
     ("Query.operators", Console(None), "{ operators { totalCount nodes { id signIn } } }"),
     ("Query.order", Either(None), "{ order(id: \"@order\") { id number lines { quantity } } }"),
     ("Query.orders", Either(None), "{ orders(filter: {activityId: \"@sale\"}) { totalCount nodes { id } } }"),
+    ("Query.qualification", Operator(None), "{ qualification(id: \"@qualification\") { id number document { id } } }"),
+    ("Query.qualifications", Console(None), "{ qualifications(filter: {enterpriseId: \"@enterprise\"}) { totalCount nodes { id number } } }"),
+    ("Query.review", House(None), "{ review(id: \"@review\") { id subject { __typename } } }"),
     ("Query.reviews", House(None), "{ reviews { totalCount nodes { id } } }"),
     ("Query.series", Either(None), "{ series(id: \"@series\") { id name { text } } }"),
     ("Query.seriesList", Either(None), "{ seriesList(first: 100) { totalCount nodes { id } } }"),
@@ -124,6 +132,20 @@ const TABLE: &[Line] = &[
     ("Mutation.sandboxPay", Holder, "mutation { sandboxPay(input: {orderId: \"@order\", idempotencyKey: \"@key\"}) { order { id } userErrors { code } } }"),
     ("Mutation.orderCancel", Either(Some(Campaigner)), "mutation { orderCancel(input: {orderId: \"@order\", idempotencyKey: \"@key\"}) { order { id } userErrors { code } } }"),
     ("Mutation.enterpriseCreate", House(None), "mutation { enterpriseCreate(input: {slug: \"gamma\", name: {chinese: \"丙\", english: \"Gamma\"}, ownerSignIn: \"owner@gamma.example\", ownerName: \"G\", ownerPassword: \"copper-kettle-on-stone\"}) { enterprise { slug } userErrors { code } } }"),
+    ("Mutation.enterpriseRegister", Anybody, "mutation { enterpriseRegister(input: {slug: \"delta\", name: {chinese: \"丁\", english: \"Delta\"}, ownerSignIn: \"owner@delta.example\", ownerName: \"D\", ownerPassword: \"short\"}) { enterprise { slug } userErrors { code } } }"),
+    ("Mutation.enterpriseUpdate", Operator(Some(Campaigner)), "mutation { enterpriseUpdate(input: {name: {chinese: \"甲\", english: \"Alpha\"}}) { enterprise { slug } userErrors { code } } }"),
+    ("Mutation.enterpriseSubmit", Operator(Some(Auditor)), "mutation { enterpriseSubmit(input: {id: \"@enterprise\"}) { enterprise { slug } userErrors { code } } }"),
+    ("Mutation.enterpriseSuspend", House(Some(Auditor)), "mutation { enterpriseSuspend(input: {id: \"@enterprise\", reason: \"test\"}) { enterprise { state } userErrors { code } } }"),
+    ("Mutation.enterpriseResume", House(Some(Auditor)), "mutation { enterpriseResume(input: {id: \"@enterprise\"}) { enterprise { state } userErrors { code } } }"),
+    ("Mutation.enterpriseClose", House(Some(Finance)), "mutation { enterpriseClose(input: {id: \"@enterprise\", reason: \"test\"}) { enterprise { state } userErrors { code } } }"),
+    ("Mutation.documentUploadCreate", Operator(Some(Campaigner)), "mutation { documentUploadCreate(input: {name: \"a.pdf\", size: 1, sha256: \"00\"}) { document { id } userErrors { code } } }"),
+    ("Mutation.documentUploadComplete", Operator(Some(Auditor)), "mutation { documentUploadComplete(input: {id: \"@document\"}) { document { id } userErrors { code } } }"),
+    ("Mutation.qualificationCreate", Operator(Some(Finance)), "mutation { qualificationCreate(input: {kind: COPYRIGHT_PROOF, number: \"@key\", documentId: \"@document\"}) { qualification { state } userErrors { code } } }"),
+    ("Mutation.branchCreate", Operator(Some(Campaigner)), "mutation { branchCreate(input: {corpOpenId: \"corp\", name: {chinese: \"分\", english: \"B\"}}) { branch { corpOpenId } userErrors { code } } }"),
+    ("Mutation.branchDisable", Operator(Some(Campaigner)), "mutation { branchDisable(input: {corpOpenId: \"corp\"}) { branch { corpOpenId } userErrors { code } } }"),
+    ("Mutation.branchEnable", Operator(Some(Finance)), "mutation { branchEnable(input: {corpOpenId: \"corp\"}) { branch { corpOpenId } userErrors { code } } }"),
+    ("Mutation.branchExpire", Operator(Some(Auditor)), "mutation { branchExpire(input: {corpOpenId: \"corp\"}) { branch { corpOpenId } userErrors { code } } }"),
+    ("Mutation.branchTokenCreate", Operator(Some(Campaigner)), "mutation { branchTokenCreate(input: {corpOpenId: \"corp\"}) { token userErrors { code } } }"),
     ("Mutation.reviewDecide", House(Some(Auditor)), "mutation { reviewDecide(input: {id: \"@review\", verdict: APPROVE}) { review { id } userErrors { code } } }"),
     ("Subscription.events", Operator(None), "subscription { events(after: \"ZXZlbnRzOjA\") { id data } }"),
     ("Subscription.issuanceProgress", Operator(None), "subscription { issuanceProgress(id: \"@collectible\") { id state } }"),
@@ -158,6 +180,9 @@ impl Stage {
         let review = app.review_of(&text(&submitted["id"])).await;
         let made = "mutation { apiClientCreate(input: {name: \"C\", scopes: [CATALOG_READ]}) { client { id } secretId userErrors { code } } }";
         let client = app.done(&owner, made, json!({})).await;
+        let document = app.document(&owner, &pdf("alpha")).await;
+        let qualification = app.qualification(&owner, "BUSINESS_LICENCE", CREDIT_CODE).await;
+        app.approve(&qualification).await;
         let operator = app.sql("SELECT id FROM operators WHERE sign_in = 'owner@alpha.example'");
         let operator = id::format("operator", operator.parse().expect("a UUID"));
         let colleague = app.colleague(&owner, "colleague@alpha.example", "AUDITOR").await;
@@ -181,6 +206,7 @@ impl Stage {
             ("@colleague", colleague.id),
             ("@client", text(&client["client"]["id"])),
             ("@collectible", collectible),
+            ("@document", document),
             ("@draft", text(&draft["id"])),
             ("@dropping", dropping),
             ("@holder", person.id),
@@ -191,6 +217,7 @@ impl Stage {
             ("@order", order),
             ("@other", other.id),
             ("@prize", prize),
+            ("@qualification", qualification),
             ("@review", review),
             ("@sale", sale.0),
             ("@secret", text(&client["secretId"])),
@@ -394,4 +421,42 @@ async fn nothing_of_anothers_is_taken_into_what_is_ones_own() {
         assert_eq!(payload["userErrors"], json!([]), "{operation}");
     }
     app.sums_hold();
+}
+
+/// What may be done in an enterprise that the house has stopped: see to it that it goes on, and leave.
+const WHILE_STOPPED: &[&str] = &[
+    "Mutation.documentUploadComplete",
+    "Mutation.documentUploadCreate",
+    "Mutation.enterpriseSubmit",
+    "Mutation.enterpriseUpdate",
+    "Mutation.qualificationCreate",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_stopped_enterprise_people_look_and_do_nothing() {
+    let stage = Stage::set().await;
+    let (owner, house) = (stage.app.owner("alpha").await, stage.app.house(Role::Owner).await);
+    let reason = json!({ "id": stage.ids["@enterprise"], "reason": "a test" });
+    stage.app.done(&house, SUSPEND, reason).await;
+    let mut refused = 0;
+    for line in TABLE {
+        let (field, due, operation) = line;
+        let callers: &[&String] = match due {
+            Operator(_) | Console(_) => &[&owner],
+            Holder => &[&stage.holder],
+            Either(_) => &[&owner, &stage.holder],
+            Anybody | Signed | House(_) => continue,
+        };
+        for token in callers {
+            let is_holder = **token == stage.holder;
+            if field.starts_with("Mutation") && !WHILE_STOPPED.contains(field) {
+                stage.refused(Some(token), line, "ENTERPRISE_NOT_ACTIVE", "somebody of a stopped enterprise").await;
+                refused += 1;
+            } else if is_holder || WHILE_STOPPED.contains(field) {
+                let answer = stage.send(Some(token), operation).await;
+                assert!(answer.get("errors").is_none(), "{field}: {answer:#}");
+            }
+        }
+    }
+    assert!(refused > 20, "the table was gone through");
 }

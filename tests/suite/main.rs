@@ -2,11 +2,13 @@
 
 mod audit;
 mod benches;
+mod branches;
 mod campaign;
 mod catalogue;
 mod clients;
 mod draws;
 mod embedded;
+mod enterprises;
 mod events;
 mod hosts;
 mod idempotency;

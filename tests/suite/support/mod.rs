@@ -6,3 +6,4 @@ pub mod desk;
 pub mod identity_provider;
 pub mod play;
 pub mod stream;
+pub mod tenants;
