@@ -98,7 +98,19 @@ impl App {
             Arc::new(OrderExpiryJob { platform: platform.clone() }),
             Arc::new(RelayJob { platform: platform.clone(), bus: bus.clone() }),
         ];
-        Ok(Self { platform, tokens, standings, lanes, sales, sso: sso_services, bus, ledger, schema, jobs, development })
+        Ok(Self {
+            platform,
+            tokens,
+            standings,
+            lanes,
+            sales,
+            sso: sso_services,
+            bus,
+            ledger,
+            schema,
+            jobs,
+            development,
+        })
     }
 
     /// Everything that is served over HTTP.
@@ -111,11 +123,8 @@ impl App {
         };
         let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), Arc::new(gate), settings, shutdown)?;
-        let sign_on = SignOn {
-            platform: self.platform.clone(),
-            services: self.sso.clone(),
-            standings: self.standings.clone(),
-        };
+        let sign_on =
+            SignOn { platform: self.platform.clone(), services: self.sso.clone(), standings: self.standings.clone() };
         let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
         Ok(graphql.merge(uploads).merge(sso::router(sign_on)).merge(server::router(surface)))
     }

@@ -71,7 +71,8 @@ struct Asked {
 
 impl Asked {
     fn of(parts: &Parts) -> Self {
-        let header = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header =
+            |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let connection = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let visit = Visit {
             address: connection.map(|ConnectInfo(address)| address.ip()),
@@ -240,8 +241,7 @@ async fn depart(
     let id = connection_id(connection)?;
     let own_origin = sign_on.services.own_origin(asked.visit.host.as_deref())?;
     let wish = Wish { origin: parameters.origin.as_deref(), login_hint: parameters.login_hint.as_deref() };
-    let departure =
-        oidc::start(&sign_on.platform, &sign_on.services, id, &own_origin, wish, &asked.visit).await?;
+    let departure = oidc::start(&sign_on.platform, &sign_on.services, id, &own_origin, wish, &asked.visit).await?;
     let (name, value) = departure.cookie;
     let kept = cookie(&own_origin, &name, &value, oidc::PATIENCE.num_seconds(), "; HttpOnly");
     Ok(redirect(departure.address.into(), vec![kept]))
@@ -368,9 +368,7 @@ async fn vouch(sign_on: &SignOn, asked: &Asked, body: &[u8]) -> Result<Response,
 /// `GET /embedded/{slug}`: the console for the pages of one enterprise.
 async fn embedded(State(sign_on): State<SignOn>, Path(slug): Path<String>, parts: Parts) -> Response {
     let language = Asked::of(&parts).language;
-    console(&sign_on, &slug)
-        .await
-        .unwrap_or_else(|refusal| Failure::of(refusal, language).as_page(language))
+    console(&sign_on, &slug).await.unwrap_or_else(|refusal| Failure::of(refusal, language).as_page(language))
 }
 
 async fn console(sign_on: &SignOn, slug: &str) -> Result<Response, Refusal<SignOnError>> {

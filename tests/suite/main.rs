@@ -11,6 +11,8 @@ mod oidc;
 mod reads;
 mod sales;
 mod server;
+mod sso;
+mod sso_attacks;
 mod support;
 mod transport;
 mod uploads;

@@ -430,10 +430,7 @@ async fn set_state(ctx: &Context<'_>, id: SsoConnectionId, state: SsoState) -> R
         admin::set_connection_state(ctx.platform(), &scope, id, state)
     })
     .await?;
-    Ok(SsoConnectionPayload {
-        connection: outcome.value.map(SsoConnectionObject),
-        user_errors: outcome.user_errors,
-    })
+    Ok(SsoConnectionPayload { connection: outcome.value.map(SsoConnectionObject), user_errors: outcome.user_errors })
 }
 
 #[Object]
@@ -522,10 +519,9 @@ impl SsoMutation {
             roles: map(input.roles),
             default_role: input.default_role,
         };
-        let outcome = payload::run(ctx, SsoUserError::from_problem, || {
-            admin::create_key(ctx.platform(), &scope, &request)
-        })
-        .await?;
+        let outcome =
+            payload::run(ctx, SsoUserError::from_problem, || admin::create_key(ctx.platform(), &scope, &request))
+                .await?;
         let (key, secret) = outcome.value.map(|made| (SsoKeyObject(made.key), made.secret)).unzip();
         Ok(SsoKeyPayload { key, secret: secret.flatten(), user_errors: outcome.user_errors })
     }
@@ -533,10 +529,9 @@ impl SsoMutation {
     /// Takes a key out of use for good: what it signed is refused. Needs `SSO_MANAGE`; for people only.
     async fn sso_key_disable(&self, ctx: &Context<'_>, input: SsoKeyInput) -> Result<SsoKeyPayload> {
         let scope = ctx.request().console().map_err(raise)?;
-        let outcome = payload::run(ctx, SsoUserError::from_problem, || {
-            admin::disable_key(ctx.platform(), &scope, input.id)
-        })
-        .await?;
+        let outcome =
+            payload::run(ctx, SsoUserError::from_problem, || admin::disable_key(ctx.platform(), &scope, input.id))
+                .await?;
         Ok(SsoKeyPayload { key: outcome.value.map(SsoKeyObject), secret: None, user_errors: outcome.user_errors })
     }
 
@@ -571,10 +566,9 @@ impl SsoMutation {
             own_origin: &own_origin,
             visit: &ctx.request().visit,
         };
-        let outcome = payload::run(ctx, SsoTicketUserError::from_problem, || {
-            ticket::spend(ctx.platform(), tokens, &request)
-        })
-        .await?;
+        let outcome =
+            payload::run(ctx, SsoTicketUserError::from_problem, || ticket::spend(ctx.platform(), tokens, &request))
+                .await?;
         Ok(match outcome.value {
             Some(entered) => SsoTicketSpendPayload {
                 token: Some(entered.granted.token),

@@ -113,7 +113,8 @@ pub async fn update_connection(
         }
     };
     let connection = sso::update_connection_in(&tx, id, &new, sealed).await?;
-    let record = |settings: &ConnectionSettings, exchanged: bool| json!({ "settings": settings, "secretExchanged": exchanged });
+    let record =
+        |settings: &ConnectionSettings, exchanged: bool| json!({ "settings": settings, "secretExchanged": exchanged });
     let (old, new) = (record(&old, false), record(&new, change.client_secret.is_some()));
     audit::record_in(&tx, "ssoConnectionUpdate", id.uuid(), Some(&old), &new).await?;
     tx.commit().await?;
@@ -163,11 +164,15 @@ pub async fn create_key(platform: &Platform, scope: &TenantScope, request: &KeyR
     let public_jwk = match (request.profile, &request.public_jwk) {
         (SsoProfile::Jwt, Some(jwk)) => Some(PublicKey::read(jwk).map_err(key_refused)?.jwk),
         (SsoProfile::Jwt, None) => {
-            let (chinese, english) = ("JWT 密钥必须提供公钥。", "A JWT key needs `publicJwk`, the public half of a pair of yours.");
+            let (chinese, english) =
+                ("JWT 密钥必须提供公钥。", "A JWT key needs `publicJwk`, the public half of a pair of yours.");
             return Err(Refusal::explained("publicJwk", SsoErrorCode::InvalidInput, chinese, english));
         }
         (_, Some(_)) => {
-            let (chinese, english) = ("签名协议的密钥由平台生成，请勿提供公钥。", "The secret of a signature profile is made here; leave `publicJwk` out.");
+            let (chinese, english) = (
+                "签名协议的密钥由平台生成，请勿提供公钥。",
+                "The secret of a signature profile is made here; leave `publicJwk` out.",
+            );
             return Err(Refusal::explained("publicJwk", SsoErrorCode::InvalidInput, chinese, english));
         }
         (_, None) => None,
@@ -180,8 +185,8 @@ pub async fn create_key(platform: &Platform, scope: &TenantScope, request: &KeyR
     if !store::claim_name_in(&tx, DirectoryKind::SsoKey, &id.to_string(), id.uuid()).await? {
         return Err(Fault::internal(anyhow::anyhow!("a new ID is in the directory")).into());
     }
-    let secret = (request.profile != SsoProfile::Jwt)
-        .then(|| crate::platform::vault::hex(&platform.randomness.bytes::<32>()));
+    let secret =
+        (request.profile != SsoProfile::Jwt).then(|| crate::platform::vault::hex(&platform.randomness.bytes::<32>()));
     let secret_sealed = match &secret {
         None => None,
         Some(secret) => {
@@ -279,17 +284,22 @@ fn check(settings: &ConnectionSettings) -> Outcome<()> {
     let claims = [("roleClaim", Some(&settings.role_claim)), ("branchClaim", settings.branch_claim.as_ref())];
     for (field, claim) in claims {
         if claim.is_some_and(|claim| !is_word(claim, 128)) {
-            let (chinese, english) = ("声明名须为 1 到 128 个可见字符。", "The name of a claim has 1 to 128 visible characters and no space.");
+            let (chinese, english) = (
+                "声明名须为 1 到 128 个可见字符。",
+                "The name of a claim has 1 to 128 visible characters and no space.",
+            );
             return Err(Refusal::explained(field, SsoErrorCode::InvalidInput, chinese, english));
         }
     }
     if !is_word(&settings.client_id, 255) {
-        let (chinese, english) = ("客户端 ID 须为 1 到 255 个可见字符。", "A client ID has 1 to 255 visible characters and no space.");
+        let (chinese, english) =
+            ("客户端 ID 须为 1 到 255 个可见字符。", "A client ID has 1 to 255 visible characters and no space.");
         return Err(Refusal::explained("clientId", SsoErrorCode::InvalidInput, chinese, english));
     }
     let scopes: Vec<&str> = settings.scopes.split(' ').collect();
     if settings.scopes.len() > 400 || !scopes.iter().all(|scope| is_word(scope, 100)) {
-        let (chinese, english) = ("scope 须以单个空格分隔。", "Scopes are words apart by single spaces, such as `openid profile`.");
+        let (chinese, english) =
+            ("scope 须以单个空格分隔。", "Scopes are words apart by single spaces, such as `openid profile`.");
         return Err(Refusal::explained("scopes", SsoErrorCode::InvalidInput, chinese, english));
     }
     Ok(())
@@ -309,7 +319,10 @@ fn check_name(name: &str) -> Outcome<()> {
 
 fn check_secret(secret: Option<&str>) -> Outcome<()> {
     if secret.is_some_and(|secret| secret.is_empty() || secret.len() > 500) {
-        let (chinese, english) = ("客户端密钥须为 1 到 500 个字符；公共客户端请留空。", "A client secret has 1 to 500 characters; a public client has none.");
+        let (chinese, english) = (
+            "客户端密钥须为 1 到 500 个字符；公共客户端请留空。",
+            "A client secret has 1 to 500 characters; a public client has none.",
+        );
         return Err(Refusal::explained("clientSecret", SsoErrorCode::InvalidInput, chinese, english));
     }
     Ok(())
@@ -317,13 +330,17 @@ fn check_secret(secret: Option<&str>) -> Outcome<()> {
 
 fn check_roles(roles: &RoleMap, default_role: Option<Role>) -> Outcome<()> {
     if default_role == Some(Role::Owner) || roles.words.values().any(|role| *role == Role::Owner) {
-        let (chinese, english) = ("单点登录不能授予 OWNER 角色。", "Nobody becomes an owner by single sign-on; map to another role.");
+        let (chinese, english) =
+            ("单点登录不能授予 OWNER 角色。", "Nobody becomes an owner by single sign-on; map to another role.");
         let field = if default_role == Some(Role::Owner) { "defaultRole" } else { "roles" };
         return Err(Refusal::explained(field, SsoErrorCode::InvalidInput, chinese, english));
     }
     let fits = |word: &String| (1..=128).contains(&word.len()) && !word.chars().any(char::is_control);
     if roles.words.len() > ROLES || !roles.words.keys().all(fits) {
-        let (chinese, english) = ("角色映射最多 100 条，每个取值 1 到 128 个字节。", "At most 100 values are mapped, each of 1 to 128 bytes.");
+        let (chinese, english) = (
+            "角色映射最多 100 条，每个取值 1 到 128 个字节。",
+            "At most 100 values are mapped, each of 1 to 128 bytes.",
+        );
         return Err(Refusal::explained("roles", SsoErrorCode::InvalidInput, chinese, english));
     }
     Ok(())
@@ -346,8 +363,12 @@ fn key_refused(flaw: KeyFlaw) -> Refusal<SsoErrorCode> {
             "仅支持 Ed25519（EdDSA）、P-256（ES256）和 RSA（RS256、PS256）的签名公钥。",
             "Keys are Ed25519 (EdDSA), P-256 (ES256) or RSA (RS256, PS256), for signatures.",
         ),
-        KeyFlaw::Weak => ("RSA 公钥须为 2048 位以上，指数为 65537。", "An RSA key has at least 2048 bits and the exponent 65537."),
-        KeyFlaw::Form => ("公钥不是有效的 JWK（RFC 7517）。", "That is no JWK (RFC 7517): its members are missing or not base64url."),
+        KeyFlaw::Weak => {
+            ("RSA 公钥须为 2048 位以上，指数为 65537。", "An RSA key has at least 2048 bits and the exponent 65537.")
+        }
+        KeyFlaw::Form => {
+            ("公钥不是有效的 JWK（RFC 7517）。", "That is no JWK (RFC 7517): its members are missing or not base64url.")
+        }
     };
     Refusal::explained("publicJwk", SsoErrorCode::InvalidInput, chinese, english)
 }
@@ -355,7 +376,9 @@ fn key_refused(flaw: KeyFlaw) -> Refusal<SsoErrorCode> {
 fn refused(error: &OidcError) -> Refusal<SsoErrorCode> {
     tracing::info!("an issuer was not accepted: {error}");
     let (chinese, english) = match error {
-        OidcError::BadIssuer => ("issuer 须为 https 地址，且不含查询参数。", "The issuer is an https address without query and fragment."),
+        OidcError::BadIssuer => {
+            ("issuer 须为 https 地址，且不含查询参数。", "The issuer is an https address without query and fragment.")
+        }
         OidcError::OtherIssuer => (
             "发现文档中的 issuer 与所填不一致，请逐字符核对（包括末尾斜杠）。",
             "The provider's discovery document names another issuer; copy it from there to the last slash.",

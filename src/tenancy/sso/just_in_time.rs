@@ -4,7 +4,9 @@ use serde_json::json;
 
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
-use crate::tenancy::model::{Enterprise, EnterpriseId, EnterpriseState, NewOperator, Operator, OperatorId, OperatorState};
+use crate::tenancy::model::{
+    Enterprise, EnterpriseId, EnterpriseState, NewOperator, Operator, OperatorId, OperatorState,
+};
 use crate::tenancy::scope::TenantTx;
 use crate::tenancy::sso::model::{SignOnError, Vouched};
 use crate::tenancy::standing::state_of;

@@ -244,23 +244,57 @@ stored_words! {
 impl Code for SignOnError {
     fn text(self) -> Text {
         let (chinese, english) = match self {
-            Self::NotFound => ("没有找到该登录入口，请向企业索取新的链接。", "There is no such way in; ask your enterprise for its present link."),
-            Self::Malformed => ("请求格式不正确。", "The request is neither a JSON object with an assertion nor a form with signed parameters."),
-            Self::InvalidAssertion => ("断言或签名无效，请检查密钥、签名和签发方。", "The assertion is not good: check the key's ID and state, the signature and the issuer."),
-            Self::InvalidClaim => ("缺少必填项，或其格式不正确。", "Something that must be there is missing, or is not in its form."),
+            Self::NotFound => (
+                "没有找到该登录入口，请向企业索取新的链接。",
+                "There is no such way in; ask your enterprise for its present link.",
+            ),
+            Self::Malformed => (
+                "请求格式不正确。",
+                "The request is neither a JSON object with an assertion nor a form with signed parameters.",
+            ),
+            Self::InvalidAssertion => (
+                "断言或签名无效，请检查密钥、签名和签发方。",
+                "The assertion is not good: check the key's ID and state, the signature and the issuer.",
+            ),
+            Self::InvalidClaim => {
+                ("缺少必填项，或其格式不正确。", "Something that must be there is missing, or is not in its form.")
+            }
             Self::Expired => ("断言已过期，请重新签发。", "The assertion has expired; sign a new one."),
-            Self::NotYetValid => ("断言尚未生效，请检查服务器时间。", "The assertion is not valid yet; check your server's clock."),
-            Self::TooLong => ("断言有效期过长，最多五分钟。", "The assertion ends too far ahead; five minutes are the most."),
-            Self::WrongAudience => ("断言的受众不是本服务。", "The assertion is for somebody else; name this service as its audience."),
+            Self::NotYetValid => {
+                ("断言尚未生效，请检查服务器时间。", "The assertion is not valid yet; check your server's clock.")
+            }
+            Self::TooLong => {
+                ("断言有效期过长，最多五分钟。", "The assertion ends too far ahead; five minutes are the most.")
+            }
+            Self::WrongAudience => {
+                ("断言的受众不是本服务。", "The assertion is for somebody else; name this service as its audience.")
+            }
             Self::Replayed => ("该断言已被使用，请重新签发。", "The assertion was used before; each is good once."),
-            Self::UnknownOrigin => ("该来源未登记，请先在单点登录设置中登记。", "That origin is not registered; add it to the enterprise's origins first."),
+            Self::UnknownOrigin => (
+                "该来源未登记，请先在单点登录设置中登记。",
+                "That origin is not registered; add it to the enterprise's origins first.",
+            ),
             Self::BranchNotFound => ("没有找到该分支企业。", "The partner has no branch of that corpOpenId."),
-            Self::NoRole => ("没有可用的角色，请联系企业管理员。", "None of what was said gives a role here; ask the enterprise's administrators to map it."),
-            Self::OperatorDisabled => ("账号已停用，请联系企业管理员。", "The operator is disabled; ask the enterprise's administrators."),
-            Self::EnterpriseNotActive => ("企业未启用或已停用，请联系平台运营方。", "The enterprise is not active; contact the house that runs this service."),
-            Self::AttemptUnknown => ("本次登录已失效，请回到原页面重新登录。", "This sign-in was begun in another browser, too long ago, or is over; begin again."),
+            Self::NoRole => (
+                "没有可用的角色，请联系企业管理员。",
+                "None of what was said gives a role here; ask the enterprise's administrators to map it.",
+            ),
+            Self::OperatorDisabled => {
+                ("账号已停用，请联系企业管理员。", "The operator is disabled; ask the enterprise's administrators.")
+            }
+            Self::EnterpriseNotActive => (
+                "企业未启用或已停用，请联系平台运营方。",
+                "The enterprise is not active; contact the house that runs this service.",
+            ),
+            Self::AttemptUnknown => (
+                "本次登录已失效，请回到原页面重新登录。",
+                "This sign-in was begun in another browser, too long ago, or is over; begin again.",
+            ),
             Self::Denied => ("身份提供方拒绝了本次登录。", "The identity provider refused the sign-in."),
-            Self::ProviderFailed => ("与身份提供方的通信失败，请稍后重试或联系管理员。", "The identity provider did not answer as it should; try again, or ask the administrators."),
+            Self::ProviderFailed => (
+                "与身份提供方的通信失败，请稍后重试或联系管理员。",
+                "The identity provider did not answer as it should; try again, or ask the administrators.",
+            ),
             Self::TooManyAttempts => ("尝试过于频繁，请稍后重试。", "Too many attempts; try again in a minute."),
         };
         Text::new(chinese, english)

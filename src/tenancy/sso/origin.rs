@@ -9,7 +9,9 @@ use url::Url;
 pub fn is_origin(text: &str, development: bool) -> bool {
     let Some((scheme, authority)) = text.split_once("://") else { return false };
     let scheme_fits = scheme == "https" || (development && scheme == "http");
-    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
+    let plain = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']')
+    };
     scheme_fits
         && text.len() <= 255
         && authority.bytes().all(plain)

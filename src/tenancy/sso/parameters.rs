@@ -93,7 +93,8 @@ pub fn verify(
         return Err(Refusal::code(SignOnError::InvalidAssertion));
     }
     let own = [names.key, names.user, names.time, names.signature];
-    if let Some((stranger, _)) = parameters.iter().find(|(name, _)| !own.contains(&&**name) && !COMMON.contains(&&**name))
+    if let Some((stranger, _)) =
+        parameters.iter().find(|(name, _)| !own.contains(&&**name) && !COMMON.contains(&&**name))
     {
         let shown: String = stranger.chars().filter(|letter| !letter.is_control()).take(40).collect();
         return Err(Refusal::at(shown, SignOnError::InvalidClaim));
@@ -214,7 +215,8 @@ mod tests {
         for names in &NAMES {
             let unit = if names.digits == 13 { 1_000 } else { 1 };
             let reach = names.tolerance.num_seconds();
-            let at = |seconds: i64| judge(names, with(names, names.time, &((NOW + seconds) * unit).to_string()), SECRET);
+            let at =
+                |seconds: i64| judge(names, with(names, names.time, &((NOW + seconds) * unit).to_string()), SECRET);
             assert!(at(reach).is_ok() && at(1 - reach).is_ok());
             assert_eq!(at(reach + 1), Err(NotYetValid));
             assert_eq!(at(-reach), Err(Expired));

@@ -195,9 +195,8 @@ pub async fn count_keys(tx: &TenantTx) -> Result<i64, Fault> {
 }
 
 pub async fn count_active_keys(tx: &TenantTx) -> Result<i64, Fault> {
-    let active = sso_keys::table
-        .filter(sso_keys::tenant_id.eq(tx.tenant()))
-        .filter(sso_keys::state.eq(SsoState::Active));
+    let active =
+        sso_keys::table.filter(sso_keys::tenant_id.eq(tx.tenant())).filter(sso_keys::state.eq(SsoState::Active));
     tx.one(active.count()).await
 }
 
