@@ -10,6 +10,8 @@
 //   {"idTokenSeconds": 1}      how long ID tokens are good
 //   {"nextIdToken": "a.b.c"}   the next answer of the token endpoint carries this instead of the ID token
 //   {"nextMetadata": {…}}      the next answer to a question for the metadata has these members instead
+//   {"redirectUris": […]}      every client may send its browsers back to these, and to no others
+//   {"users": {"alice": {…}}}  says this of these users from now on
 //
 // GET /control tells how often the metadata, the keys and the token endpoint were asked for.
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
@@ -25,6 +27,7 @@ const { clients = [], users = {}, claims = {}, authentication = 'client_secret_b
 let idTokenSeconds = 300;
 let nextIdToken;
 let nextMetadata;
+let keys = newKeys();
 const asked = { metadata: 0, keys: 0, token: 0 };
 
 function newKeys() {
@@ -45,7 +48,7 @@ function provider(issuer) {
       ...client,
     })),
     clientAuthMethods: [authentication],
-    jwks: { keys: newKeys() },
+    jwks: { keys },
     claims: { openid: ['sub'], ...claims },
     // The claims stand in the ID token itself, as no access token is wanted.
     conformIdTokenClaims: false,
@@ -98,7 +101,10 @@ async function control(request, response) {
     let text = '';
     for await (const chunk of request) text += chunk;
     const order = JSON.parse(text);
-    if (order.rotateKeys) current = provider(issuer);
+    if (order.rotateKeys) keys = newKeys();
+    if (order.redirectUris) for (const client of clients) client.redirect_uris = order.redirectUris;
+    if (order.users) Object.assign(users, order.users);
+    if (order.rotateKeys || order.redirectUris) current = provider(issuer);
     if (order.idTokenSeconds) idTokenSeconds = order.idTokenSeconds;
     if (order.nextIdToken) nextIdToken = order.nextIdToken;
     if (order.nextMetadata) nextMetadata = order.nextMetadata;

@@ -21,6 +21,8 @@ mod operators_secrets;
 mod reads;
 mod sales;
 mod server;
+mod sso;
+mod sso_attacks;
 mod support;
 mod sweep;
 mod transport;

@@ -59,6 +59,7 @@ pub struct TestApp {
 pub struct Builder {
     beginning: Beginning,
     connections: usize,
+    clock: Arc<dyn Clock>,
     worker: bool,
     settings: Settings,
 }
@@ -72,7 +73,7 @@ impl TestApp {
     pub fn builder() -> Builder {
         let cost = CostLimits { per_minute: 100_000_000, burst: 100_000_000, crowd: 1, ..CostLimits::default() };
         let settings = Settings { cost, ..Settings::default() };
-        Builder { beginning: Beginning::Small, connections: 8, worker: true, settings }
+        Builder { beginning: Beginning::Small, connections: 8, clock: Arc::new(SystemClock), worker: true, settings }
     }
 
     pub fn url(&self) -> String {
@@ -180,6 +181,12 @@ impl Builder {
         self
     }
 
+    /// With a clock of the test's. The database keeps its own time.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
     pub fn origins(mut self, origins: Origins) -> Self {
         self.settings.origins = origins;
         self
@@ -208,7 +215,7 @@ impl Builder {
     }
 
     async fn start_on(self, database: String) -> TestApp {
-        let app = app(&database, self.connections);
+        let app = app_at(&database, self.connections, self.clock);
         let shutdown = CancellationToken::new();
         let router = app.router(self.settings, recorder(), shutdown.clone()).expect("the schema is sound");
         if self.worker {
@@ -246,6 +253,10 @@ fn objects_folder(database: &str) -> PathBuf {
 
 /// An app on one of the shared cluster's databases. Secrets and randomness are the same in every run.
 pub fn app(database: &str, connections: usize) -> App {
+    app_at(database, connections, Arc::new(SystemClock))
+}
+
+fn app_at(database: &str, connections: usize, clock: Arc<dyn Clock>) -> App {
     let cluster = cluster::shared();
     let pools = PoolSettings { connections, ..PoolSettings::default() };
     let objects = objects_folder(database);
@@ -257,7 +268,7 @@ pub fn app(database: &str, connections: usize) -> App {
         Arc::new(SeededRandomness::new(STRETCH.fetch_add(1, Ordering::Relaxed).into()));
     let platform = Platform {
         database,
-        clock: Arc::new(SystemClock),
+        clock,
         randomness,
         objects: Objects::in_folder(&objects, &master_key, SystemClock.now()).expect("the folder is writable"),
         master_key,

@@ -5,5 +5,6 @@ pub mod cluster;
 pub mod desk;
 pub mod identity_provider;
 pub mod play;
+pub mod sso;
 pub mod stream;
 pub mod tenants;
