@@ -24,6 +24,8 @@ enum Due {
     Anybody,
     Signed,
     Operator(Option<Role>),
+    /// A person at a console, the enterprise's or the house's.
+    Console(Option<Role>),
     Holder,
     /// Either of the enterprise's two: an operator with the permission, or the holder concerned.
     Either(Option<Role>),
@@ -64,12 +66,24 @@ const TABLE: &[Line] = &[
     ("Query.series", Either(None), "{ series(id: \"@series\") { id name { text } } }"),
     ("Query.seriesList", Either(None), "{ seriesList(first: 100) { totalCount nodes { id } } }"),
     ("Query.sessions", Signed, "{ sessions { totalCount nodes { id address } } }"),
+    ("Query.ssoConnections", Console(Some(Auditor)), "{ ssoConnections { totalCount nodes { id issuer } } }"),
+    ("Query.ssoKeys", Console(Some(Campaigner)), "{ ssoKeys { totalCount nodes { id profile } } }"),
+    ("Query.ssoOrigins", Console(Some(Finance)), "{ ssoOrigins { origin state } }"),
     ("Query.transfer", Either(None), "{ transfer(id: \"@transfer\") { id state toHolder { id } } }"),
     ("Query.transfers", Either(None), "{ transfers(filter: {itemId: \"@item\"}) { totalCount nodes { id } } }"),
     ("Query.viewer", Anybody, "{ viewer { kind enterprise { id } } }"),
     ("Mutation.operatorSignIn", Anybody, "mutation { operatorSignIn(input: {signIn: \"owner@alpha.example\", password: \"not-the-password\"}) { token userErrors { code } } }"),
     ("Mutation.sessionRefresh", Anybody, "mutation { sessionRefresh(input: {refreshToken: \"mhr_nothing\"}) { token userErrors { code } } }"),
     ("Mutation.sessionEnd", Signed, "mutation { sessionEnd(input: {}) { session { id } userErrors { code } } }"),
+    ("Mutation.ssoConnectionCreate", Console(Some(Auditor)), "mutation { ssoConnectionCreate(input: {name: \"P\", issuer: \"http://127.0.0.1:1\", clientId: \"us\", roles: []}) { connection { id } userErrors { code } } }"),
+    ("Mutation.ssoConnectionUpdate", Console(Some(Campaigner)), "mutation { ssoConnectionUpdate(input: {id: \"@connection\", name: \"Q\"}) { connection { name } userErrors { code } } }"),
+    ("Mutation.ssoConnectionDisable", Console(Some(Finance)), "mutation { ssoConnectionDisable(input: {id: \"@connection\"}) { connection { state } userErrors { code } } }"),
+    ("Mutation.ssoConnectionEnable", Console(Some(Auditor)), "mutation { ssoConnectionEnable(input: {id: \"@connection\"}) { connection { state } userErrors { code } } }"),
+    ("Mutation.ssoKeyCreate", Console(Some(Auditor)), "mutation { ssoKeyCreate(input: {name: \"K\", profile: DUIBA, roles: []}) { key { state } userErrors { code } } }"),
+    ("Mutation.ssoKeyDisable", Console(Some(Campaigner)), "mutation { ssoKeyDisable(input: {id: \"@ssokey\"}) { key { state } userErrors { code } } }"),
+    ("Mutation.ssoOriginAdd", Console(Some(Auditor)), "mutation { ssoOriginAdd(input: {origin: \"https://a.example\"}) { origin { state } userErrors { code } } }"),
+    ("Mutation.ssoOriginRemove", Console(Some(Finance)), "mutation { ssoOriginRemove(input: {origin: \"https://a.example\"}) { origin { state } userErrors { code } } }"),
+    ("Mutation.ssoTicketSpend", Anybody, "mutation { ssoTicketSpend(input: {ticket: \"mht_nothing\", nonce: \"n\"}) { token userErrors { code } } }"),
     ("Mutation.seriesCreate", Operator(Some(Auditor)), "mutation { seriesCreate(input: {name: {chinese: \"系\", english: \"S\"}, description: {chinese: \"\", english: \"\"}}) { series { id } userErrors { code } } }"),
     ("Mutation.collectibleCreate", Operator(Some(Finance)), "mutation { collectibleCreate(input: {seriesId: \"@series\", name: {chinese: \"藏\", english: \"C\"}, description: {chinese: \"\", english: \"\"}, author: \"A\", supply: 5}) { collectible { id } userErrors { code } } }"),
     ("Mutation.collectibleSubmit", Operator(Some(Finance)), "mutation { collectibleSubmit(input: {id: \"@collectible\"}) { collectible { id } userErrors { code } } }"),
@@ -130,6 +144,14 @@ impl Stage {
         let review = app.review_of(&text(&submitted["id"])).await;
         let operator = app.sql("SELECT id FROM operators WHERE sign_in = 'owner@alpha.example'");
         let operator = id::format("operator", operator.parse().expect("a UUID"));
+        let made = "mutation { ssoKeyCreate(input: {name: \"K\", profile: RRX, roles: []}) { key { id } userErrors { code } } }";
+        let sso_key = text(&app.done(&owner, made, json!({})).await["key"]["id"]);
+        // Made without its provider, which these tests do without.
+        let (tenant, connection) = (app.enterprise("alpha").await.uuid(), id::generate());
+        app.sql(&format!(
+            "INSERT INTO sso_connections (tenant_id, id, name, issuer, client_id, scopes, role_claim, roles)
+             VALUES ('{tenant}', '{connection}', 'P', 'https://id.example', 'us', 'openid', 'roles', '{{}}')"
+        ));
         app.settle().await;
 
         let first = async |query: &str| {
@@ -146,6 +168,7 @@ impl Stage {
             ("@airdrop", text(&dropped["airdrop"]["id"])),
             ("@claim", claim),
             ("@collectible", collectible),
+            ("@connection", id::format("connection", connection)),
             ("@draft", text(&draft["id"])),
             ("@dropping", dropping),
             ("@holder", person.id),
@@ -157,6 +180,7 @@ impl Stage {
             ("@prize", prize),
             ("@review", review),
             ("@sale", sale.0),
+            ("@ssokey", sso_key),
         ]);
         Self { app, ids, holder: person.token }
     }
@@ -233,6 +257,7 @@ async fn strangers_and_the_wrong_kind_of_caller_are_refused() {
         let wrong: &[(&str, &String)] = match due {
             Anybody | Signed => &[],
             Operator(_) => &[("a holder", &stage.holder), ("the house", &house)],
+            Console(_) => &[("a holder", &stage.holder)],
             Holder => &[("an operator", &owner), ("the house", &house)],
             Either(_) => &[("the house", &house)],
             House(_) => &[("an operator", &owner), ("a holder", &stage.holder)],
@@ -248,7 +273,7 @@ async fn a_role_without_the_permission_is_refused() {
     let stage = Stage::set().await;
     for line in TABLE {
         let token = match line.1 {
-            Operator(Some(role)) | Either(Some(role)) => stage.app.operator("alpha", role).await,
+            Operator(Some(role)) | Console(Some(role)) | Either(Some(role)) => stage.app.operator("alpha", role).await,
             House(Some(role)) => stage.app.house(role).await,
             _ => continue,
         };
@@ -282,7 +307,7 @@ async fn what_is_anothers_looks_like_what_is_not_there() {
     for (field, due, operation) in TABLE {
         let callers: &[(&String, &String)] = match due {
             Anybody | House(_) => continue,
-            Signed | Operator(_) => &[(&rival, &owner)],
+            Signed | Operator(_) | Console(_) => &[(&rival, &owner)],
             Holder => &[(&rival_holder, &stage.holder)],
             Either(_) => &[(&rival, &owner), (&rival_holder, &stage.holder)],
         };
