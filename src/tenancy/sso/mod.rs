@@ -64,3 +64,47 @@ impl SsoServices {
         named.ok_or_else(|| Fault::BadRequest("the Host header names no host".into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::platform::clock::SystemClock;
+    use crate::platform::outbound::{Outbound, Reach};
+    use crate::platform::randomness::SystemRandomness;
+
+    fn services(public_url: Option<&str>, development: bool) -> anyhow::Result<SsoServices> {
+        let outbound = Outbound::trusting(rustls::RootCertStore::empty(), Reach::Public)?;
+        let party = RelyingParty::new(outbound, Arc::new(SystemClock), Arc::new(SystemRandomness));
+        SsoServices::new(party, public_url, development)
+    }
+
+    #[test]
+    fn our_own_address_is_configured_and_not_asked_for() {
+        for development in [true, false] {
+            let services = services(Some("https://house.example"), development).unwrap();
+            for host in [None, Some("evil.example"), Some("house.example:8080")] {
+                assert_eq!(services.own_origin(host).unwrap(), "https://house.example");
+            }
+        }
+        let unconfigured = services(None, false).unwrap();
+        assert!(matches!(unconfigured.own_origin(Some("evil.example")), Err(Fault::Unavailable(_))));
+        for address in ["https://house.example/", "house.example", "http://house.example", "https://*"] {
+            assert!(services(Some(address), false).is_err(), "{address}");
+        }
+    }
+
+    #[test]
+    fn in_development_it_is_what_the_browser_asked_for() {
+        let services = services(None, true).unwrap();
+        assert_eq!(services.own_origin(Some("localhost:8080")).unwrap(), "http://localhost:8080");
+        assert_eq!(services.own_origin(Some("LOCALHOST:80")).unwrap(), "http://localhost");
+        for host in [None, Some(""), Some("a b"), Some("a/../b?"), Some("x;y")] {
+            match services.own_origin(host) {
+                Ok(origin) => assert!(origin::is_origin(&origin, true), "{host:?}"),
+                Err(fault) => assert!(matches!(fault, Fault::BadRequest(_)), "{host:?}"),
+            }
+        }
+    }
+}
