@@ -158,8 +158,8 @@ async fn of_two_sign_ins_at_once_with_one_code_one_succeeds() {
     let app = TestApp::builder().idle().start().await;
     let (seat, password, desk) = (app.seat(ALPHA).await, password_of(ALPHA), app.desk(0, 10));
     let (secret, recovery) = enrol(&app, &seat, &password).await;
-    for round in 0..4 {
-        let shown = if round % 2 == 0 { next_code(&app, &secret) } else { recovery[round].clone() };
+    for (round, recovery) in recovery.iter().enumerate().take(4) {
+        let shown = if round % 2 == 0 { next_code(&app, &secret) } else { recovery.clone() };
         let input = json!({ "signIn": ALPHA, "password": password, "code": shown });
         let both = tokio::join!(desk.try_sign_in(input.clone()), desk.try_sign_in(input));
         let given = [&both.0, &both.1].into_iter().filter(|payload| payload["token"].is_string()).count();
