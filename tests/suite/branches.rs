@@ -80,7 +80,7 @@ async fn the_same_branch_is_made_once_and_another_under_its_name_never() {
         ("name", json!({ "chinese": "", "english": "B" })),
         ("owner", json!({ "signIn": "o@b.example", "name": "O", "password": "short" })),
     ] {
-        let mut changed = full.clone();
+        let mut changed = branch_of("corp-2");
         changed["input"][field] = wrong.clone();
         assert_eq!(app.refused(&one, BRANCH_CREATE, changed).await, ["INVALID_INPUT"], "{field} {wrong}");
     }
@@ -170,9 +170,9 @@ async fn a_page_of_branches_costs_the_same_however_many_there_are() {
             SELECT tenant_id, gen_random_uuid(), 'SALE', '售', 'S', '', '', now() - interval '1 day', now() + ends.at, ends.state
               FROM branch, (VALUES (interval '1 day', 'PUBLISHED'), (interval '-1 hour', 'PUBLISHED'), (interval '1 day', 'DRAFT')) AS ends (at, state)
             RETURNING tenant_id, id, state),
-          placed AS (INSERT INTO orders (tenant_id, id, number, activity_id, merchant_id, holder_id, state, total_minor, currency, expires_at)
+          placed AS (INSERT INTO orders (tenant_id, id, number, activity_id, merchant_id, holder_id, state, total_minor, currency, undelivered, expires_at)
             SELECT tenant_id, gen_random_uuid(), sums.number, (SELECT id FROM activity LIMIT 1), merchant.id, holder.id, sums.state,
-                sums.minor, 'CNY', now()
+                sums.minor, 'CNY', 0, now()
               FROM holder JOIN merchant USING (tenant_id),
                 (VALUES ('1', 'COMPLETED', 1500), ('2', 'PAID', 250), ('3', 'EXPIRED', 9999)) AS sums (number, state, minor)
             RETURNING 1)

@@ -312,7 +312,7 @@ async fn what_was_paid_and_won_arrives_though_the_enterprise_was_stopped() {
     assert_eq!(app.fault(&owner, "{ viewer { kind } }", json!({})).await, "UNAUTHENTICATED");
     let draw = json!({ "activity": activity, "key": key() });
     assert_eq!(app.fault(&person.token, crate::support::play::DRAW, draw).await, "ENTERPRISE_NOT_ACTIVE");
-    let name = json!({ "name": "owner@alpha.example", "password": "alpha-test-password" });
+    let name = json!({ "name": "owner@alpha.example", "password": "quiet-lantern-over-water" });
     let refused = app.ok(None, SIGN_IN, name).await;
     assert_eq!(refused["operatorSignIn"]["userErrors"][0]["code"], "ENTERPRISE_NOT_ACTIVE");
     for step in [SUSPEND, CLOSE, RESUME] {

@@ -467,12 +467,23 @@ async fn nothing_of_anothers_is_taken_into_what_is_ones_own() {
     app.sums_hold();
 }
 
-/// What may be done in an enterprise that the house has stopped: see to it that it goes on, and leave.
+/// What may be done in an enterprise that the house has stopped: see to it that it goes on, and look after one's people.
 const WHILE_STOPPED: &[&str] = &[
     "Mutation.documentUploadComplete",
     "Mutation.documentUploadCreate",
     "Mutation.enterpriseSubmit",
     "Mutation.enterpriseUpdate",
+    "Mutation.invitationRevoke",
+    "Mutation.operatorDisable",
+    "Mutation.operatorEnable",
+    "Mutation.operatorInvite",
+    "Mutation.operatorPasswordChange",
+    "Mutation.operatorPasswordReset",
+    "Mutation.operatorSessionsEnd",
+    "Mutation.operatorTotpBegin",
+    "Mutation.operatorTotpConfirm",
+    "Mutation.operatorTotpDisable",
+    "Mutation.operatorUpdate",
     "Mutation.qualificationCreate",
 ];
 
