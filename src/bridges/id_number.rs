@@ -9,9 +9,9 @@
 //! is a multiple of it, so:
 //! - for any 17 digits exactly one check character fits,
 //! - one wrong character changes the sum by a difference times a power of two, which is never 0: all are found,
-//! - two exchanged characters that stand *k* apart change it by a difference times a power of two times (2^k − 1), which
-//!   is 0 only where 2^k = 1. The order of 2 modulo 11 is 10, so every exchange is found but for those ten places
-//!   apart; of neighbours, all.
+//! - two exchanged characters that stand *k* apart change it by a difference times a power of two times (2^k − 1),
+//!   which is 0 only where 2^k = 1. The order of 2 modulo 11 is 10, so every exchange is found but for those ten
+//!   places apart; of neighbours, all.
 
 use std::fmt;
 

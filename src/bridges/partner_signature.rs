@@ -11,8 +11,8 @@
 //!
 //! These are the partners' choices and weak ones. MD5 stands here because they sign with it. No text shows for certain
 //! where a value ends: for Duiba and Eqxiu `uid=12, x=3` and `uid=1, x=23` have one signature, for RRX `a=1, b=2` and
-//! `a=1&b=2` in one value. So a good signature does not replace the checks of each parameter's form, of the timestamp (a
-//! signature for Duiba's sign-on is good for five minutes, for RRX's for ten) and of the order number's uniqueness,
+//! `a=1&b=2` in one value. So a good signature does not replace the checks of each parameter's form, of the timestamp
+//! (a signature for Duiba's sign-on is good for five minutes, for RRX's for ten) and of the order number's uniqueness,
 //! which are the caller's.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
