@@ -6,6 +6,7 @@
 pub mod activities;
 pub mod api;
 pub mod app;
+pub mod bridges;
 pub mod catalog;
 pub mod commands;
 pub mod events;
