@@ -14,6 +14,7 @@ pub mod randomness;
 pub mod refusal;
 pub mod secrets;
 pub mod telemetry;
+pub mod throttle;
 pub mod values;
 pub mod vault;
 

@@ -20,5 +20,6 @@ pub mod session;
 pub mod sign_in;
 pub mod standing;
 pub mod store;
+pub mod throttle;
 pub mod token;
 pub mod worker;

@@ -2,6 +2,7 @@
 
 pub mod qualifications;
 pub mod sessions;
+pub mod throttles;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
