@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::activities::claim;
 use crate::activities::lane::Lanes;
 use crate::activities::model::ClaimId;
+use crate::activities::publish;
 use crate::api::gate::TokenGate;
 use crate::api::schema::{self, ApiSchema};
 use crate::api::server::{self, Surface};
@@ -28,13 +29,17 @@ use crate::platform::fault::Fault;
 use crate::platform::secrets::Secrets;
 use crate::sales::expire::OrderExpiryJob;
 use crate::sales::model::OrderId;
-use crate::sales::{SalesServices, deliver};
+use crate::sales::{SalesServices, deliver, order};
 use crate::tenancy::model::EnterpriseId;
+use crate::tenancy::sealed::SealedColumn;
 use crate::tenancy::scope::TenantTx;
 use crate::tenancy::standing::Standings;
 use crate::tenancy::token::Tokens;
 use crate::tenancy::worker::{self, Job};
-use crate::wallets::model::{Item, Transfer, TransferCause};
+use crate::tenancy;
+use crate::wallets::{self, WalletServices};
+use crate::wallets::erase::{Open, Unfinished};
+use crate::wallets::model::{HolderId, Item, Transfer, TransferCause};
 use crate::wallets::transfer_job::{Arrivals, TransferJob};
 
 /// A whole house, ready to serve or to work.
@@ -52,7 +57,13 @@ pub struct App {
 }
 
 impl App {
-    pub fn new(platform: Platform, secrets: &Secrets, sales: SalesServices, development: bool) -> Result<Self> {
+    pub fn new(
+        platform: Platform,
+        secrets: &Secrets,
+        sales: SalesServices,
+        wallets: WalletServices,
+        development: bool,
+    ) -> Result<Self> {
         let platform = Arc::new(platform);
         let tokens = Arc::new(Tokens::new(secrets, platform.clock.clone())?);
         let standings = Arc::new(Standings::new(platform.clone()));
@@ -67,6 +78,8 @@ impl App {
             .data(standings.clone())
             .data(lanes.clone())
             .data(sales.clone())
+            .data(Arc::new(wallets))
+            .data::<Arc<dyn Unfinished>>(Arc::new(OpenBusiness))
             .data(bus.clone())
             .finish();
         let jobs: Vec<Arc<dyn Job>> = vec![
@@ -130,6 +143,28 @@ impl App {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+}
+
+/// Every column of sealed values that there is. A capability that seals something new adds its own list here.
+pub fn sealed_columns() -> Vec<SealedColumn> {
+    [wallets::SEALED, publish::SEALED, tenancy::SEALED].concat()
+}
+
+/// What keeps a holder from being erased, in the capabilities that wallets do not know.
+struct OpenBusiness;
+
+#[async_trait]
+impl Unfinished for OpenBusiness {
+    async fn of(&self, tx: &TenantTx, holder: HolderId) -> Result<Vec<Open>, Fault> {
+        let mut open = Vec::new();
+        if order::has_open(tx, holder).await? {
+            open.push(Open::Order);
+        }
+        if claim::has_open(tx, holder).await? {
+            open.push(Open::Claim);
+        }
+        Ok(open)
     }
 }
 

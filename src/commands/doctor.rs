@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
+use crate::app::sealed_columns;
 use crate::commands::{House, Opening};
 use crate::ledger::embedded::{self, Audit};
 use crate::platform::config::Config;
 use crate::platform::db::{inspect, migrate};
+use crate::tenancy::rotate;
 use crate::tenancy::scope::HouseTx;
 use crate::tenancy::store;
 
@@ -117,6 +119,19 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
     }
     let fine = format!("{} chains whole: {blocks} blocks, {operations} operations", enterprises.len());
     report.say("ledger", trouble, &fine);
+
+    let mut trouble = Vec::new();
+    let columns = sealed_columns();
+    for enterprise in &enterprises {
+        let left = rotate::left(platform, enterprise.id, &columns).await?;
+        if left > 0 {
+            trouble.push((
+                format!("{left} values of `{}` stand under a data key before its newest", enterprise.slug),
+                format!("finish the rotation: `minthouse keys rotate --enterprise {}`", enterprise.slug),
+            ));
+        }
+    }
+    report.say("sealed values", trouble, "all under their enterprise's newest data key");
 
     let healthy = report.healthy;
     house.close().await?;

@@ -1,6 +1,7 @@
 //! SQL over enterprises, operators, the directory and data keys.
 
 pub mod qualifications;
+pub mod sealed;
 pub mod sessions;
 pub mod throttles;
 
