@@ -1,7 +1,8 @@
 //! Refusals: what the rules of the business say no to. They are data for the caller, not faults of the system.
 
 use crate::platform::fault::Fault;
-use crate::platform::language::Text;
+use crate::platform::language::{Language, Text};
+use crate::platform::throttle::Wait;
 
 /// A closed set of reasons, one for each family of mutations.
 pub trait Code: Copy + Send + Sync + 'static {
@@ -16,6 +17,19 @@ pub struct Problem<C> {
     pub field: Option<String>,
     /// More exact words than the code's own.
     pub detail: Option<Text>,
+    /// Where waiting helps.
+    pub wait: Option<Wait>,
+}
+
+impl<C: Code> Problem<C> {
+    pub fn message(&self, language: Language) -> String {
+        let text = self.detail.unwrap_or_else(|| self.code.text()).in_language(language);
+        match (self.wait.map(Wait::seconds), language) {
+            (None, _) => text.to_owned(),
+            (Some(seconds), Language::Chinese) => format!("{text}请等待 {seconds} 秒。"),
+            (Some(seconds), Language::English) => format!("{text} Wait {seconds} s."),
+        }
+    }
 }
 
 /// Why a use case came to nothing: the rules said no, or something broke.
@@ -27,15 +41,21 @@ pub enum Refusal<C> {
 
 impl<C> Refusal<C> {
     pub fn code(code: C) -> Self {
-        Self::Problems(vec![Problem { code, field: None, detail: None }])
+        Self::Problems(vec![Problem { code, field: None, detail: None, wait: None }])
+    }
+
+    /// Too many attempts: the next one may come after a while.
+    pub fn later(code: C, wait: Wait) -> Self {
+        Self::Problems(vec![Problem { code, field: None, detail: None, wait: Some(wait) }])
     }
 
     pub fn at(field: impl Into<String>, code: C) -> Self {
-        Self::Problems(vec![Problem { code, field: Some(field.into()), detail: None }])
+        Self::Problems(vec![Problem { code, field: Some(field.into()), detail: None, wait: None }])
     }
 
     pub fn explained(field: impl Into<String>, code: C, chinese: &'static str, english: &'static str) -> Self {
-        Self::Problems(vec![Problem { code, field: Some(field.into()), detail: Some(Text::new(chinese, english)) }])
+        let detail = Some(Text::new(chinese, english));
+        Self::Problems(vec![Problem { code, field: Some(field.into()), detail, wait: None }])
     }
 }
 
@@ -72,13 +92,15 @@ macro_rules! codes {
             pub field: Option<String>,
             /// What people read, in the language of `Accept-Language`.
             pub message: String,
+            /// Where waiting helps: for how many seconds.
+            pub retry_after_seconds: Option<i64>,
         }
 
         impl $error {
             pub fn from_problem(problem: $crate::platform::refusal::Problem<$code>, language: $crate::platform::language::Language) -> Self {
-                use $crate::platform::refusal::Code;
-                let text = problem.detail.unwrap_or_else(|| problem.code.text());
-                Self { code: problem.code, field: problem.field, message: text.in_language(language).to_owned() }
+                let message = problem.message(language);
+                let retry_after_seconds = problem.wait.map($crate::platform::throttle::Wait::seconds);
+                Self { code: problem.code, field: problem.field, message, retry_after_seconds }
             }
         }
     };
