@@ -98,7 +98,7 @@ async fn erase_in(
         open.push(HolderErrorCode::TransferOpen);
     }
     if !open.is_empty() {
-        let problems = open.into_iter().map(|code| Problem { code, field: None, detail: None }).collect();
+        let problems = open.into_iter().map(|code| Problem { code, field: None, detail: None, wait: None }).collect();
         return Err(Refusal::Problems(problems));
     }
 

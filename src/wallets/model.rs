@@ -212,6 +212,7 @@ codes!(HolderErrorCode, HolderUserError, {
     InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
     EnterpriseNotFound = "ENTERPRISE_NOT_FOUND": "没有找到该企业，请检查企业标识。" / "There is no such enterprise; check its slug.",
     EnterpriseNotActive = "ENTERPRISE_NOT_ACTIVE": "该企业暂停服务，请稍后再来。" / "The enterprise is not active; come back later.",
+    TooOften = "TOO_OFTEN": "请求过于频繁。" / "That was asked for too often.",
     NotSent = "NOT_SENT": "短信未能发出，请稍后重试；本次不计入次数。" / "The message could not be sent; try again shortly. This one does not count.",
     WrongCode = "WRONG_CODE": "验证码不正确或已失效，请核对或重新获取。" / "The code is wrong, used or too old; check it or have a new one sent.",
     NotOnThisHost = "NOT_ON_THIS_HOST": "请在平台自己的页面打开钱包。" / "A wallet across enterprises is not opened on an enterprise's own host; use the service's own.",

@@ -5,7 +5,6 @@
 //! not looked at, so that the answer cannot tell.
 
 use std::net::IpAddr;
-use std::time::Duration;
 
 use chrono::TimeDelta;
 
@@ -13,7 +12,7 @@ use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::randomness::Randomness;
 use crate::platform::refusal::Refusal;
-use crate::platform::throttle::{Wait, Window};
+use crate::platform::throttle::Window;
 use crate::tenancy::enterprise::{self, DataKey};
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
@@ -142,7 +141,7 @@ async fn count(
     tenant: EnterpriseId,
     phone: &Phone,
     address: Option<IpAddr>,
-) -> Result<Vec<(EnterpriseId, Key)>, Fault> {
+) -> Result<Vec<(EnterpriseId, Key)>, Refusal<HolderErrorCode>> {
     let phone = phone.digits().as_bytes();
     let mut bounds = vec![
         (tenant, Key::new(platform, "code.phone", &[phone]), ONE_PHONE),
@@ -157,7 +156,7 @@ async fn count(
     for (tenant, key, window) in bounds {
         if let Err(wait) = throttle::count_in_window(platform, tenant, &key, &window).await? {
             take_back(platform, &counted).await?;
-            return Err(too_often(wait));
+            return Err(Refusal::later(HolderErrorCode::TooOften, wait));
         }
         counted.push((tenant, key));
     }
@@ -169,10 +168,6 @@ async fn take_back(platform: &Platform, counted: &[(EnterpriseId, Key)]) -> Resu
         throttle::take_back(platform, *tenant, &[*key]).await?;
     }
     Ok(())
-}
-
-pub fn too_often(wait: Wait) -> Fault {
-    Fault::RateLimited(Duration::from_secs(wait.seconds().unsigned_abs()))
 }
 
 /// Every code is as likely as every other: a number beyond the last whole million is drawn again.

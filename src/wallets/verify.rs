@@ -45,6 +45,8 @@ const LOST_AFTER: TimeDelta = TimeDelta::seconds(20);
 /// How long somebody waits for the answer to a question that is being asked already.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How often an answer is written again that lost a race.
+const ATTEMPTS: u32 = 4;
 
 const OPERATION: &str = "holderRealNameVerify";
 
@@ -102,7 +104,14 @@ pub async fn verify(
         Ok(false) => RealNameResult::Mismatch,
         Err(_) => RealNameResult::Unavailable,
     };
-    conclude(platform, scope, &claim, (provider.name(), result), key).await?;
+    // The question is not asked again because its answer lost a race.
+    let mut attempt = 1;
+    loop {
+        match conclude(platform, scope, &claim, (provider.name(), result), key).await {
+            Err(Refusal::Fault(Fault::Contended(_))) if attempt < ATTEMPTS => attempt += 1,
+            outcome => break outcome?,
+        }
+    }
     Ok(Verified { holder: find(platform, scope).await?, replayed: false })
 }
 

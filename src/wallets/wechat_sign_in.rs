@@ -44,8 +44,9 @@ pub async fn sign_in(
     let tenant = entrance::find(platform, standings, entrance).await?;
     if let Some(address) = visit.address {
         let key = verification::address_key(platform, "wechat.address", address);
-        let counted = throttle::count_in_window(platform, tenant, &key, &ONE_ADDRESS).await?;
-        counted.map_err(verification::too_often)?;
+        if let Err(wait) = throttle::count_in_window(platform, tenant, &key, &ONE_ADDRESS).await? {
+            return Err(Refusal::later(HolderErrorCode::TooOften, wait));
+        }
     }
     let (app, kind) = credentials(platform, tenant, app_id).await?;
     let answer = match kind {

@@ -21,10 +21,12 @@ use minthouse::tenancy::permission::Role;
 use minthouse::tenancy::scope::HouseTx;
 use minthouse::tenancy::store::{self, DirectoryKind};
 use minthouse::tenancy::token::Identity;
+use minthouse::wallets::WalletServices;
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::cluster;
+use super::people::World;
 
 /// Two enterprises, `alpha` and `beta`, small and with different data.
 pub const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/support/small.toml");
@@ -50,6 +52,8 @@ impl Beginning {
 pub struct TestApp {
     pub app: App,
     pub address: SocketAddr,
+    /// What is outside of the house.
+    pub world: World,
     database: String,
     http: reqwest::Client,
     _shutdown: DropGuard,
@@ -60,6 +64,7 @@ pub struct Builder {
     connections: usize,
     worker: bool,
     settings: Settings,
+    wechat: Option<String>,
 }
 
 impl TestApp {
@@ -71,7 +76,7 @@ impl TestApp {
     pub fn builder() -> Builder {
         let cost = CostLimits { per_minute: 100_000_000, burst: 100_000_000, crowd: 1, ..CostLimits::default() };
         let settings = Settings { cost, ..Settings::default() };
-        Builder { beginning: Beginning::Small, connections: 8, worker: true, settings }
+        Builder { beginning: Beginning::Small, connections: 8, worker: true, settings, wechat: None }
     }
 
     pub fn url(&self) -> String {
@@ -80,6 +85,10 @@ impl TestApp {
 
     pub fn owner_url(&self) -> String {
         cluster::shared().url(OWNER, &self.database)
+    }
+
+    pub fn role_url(&self, role: &str) -> String {
+        cluster::shared().url(role, &self.database)
     }
 
     pub async fn enterprise(&self, slug: &str) -> EnterpriseId {
@@ -169,6 +178,12 @@ impl Builder {
         self
     }
 
+    /// With WeChat at this address.
+    pub fn wechat(mut self, url: &str) -> Self {
+        self.wechat = Some(url.to_owned());
+        self
+    }
+
     /// Without background work; `app.settle()` does it when the test wants it.
     pub fn idle(mut self) -> Self {
         self.worker = false;
@@ -186,7 +201,8 @@ impl Builder {
     }
 
     async fn start_on(self, database: String) -> TestApp {
-        let app = app(&database, self.connections);
+        let world = World::default();
+        let app = app(&database, self.connections, world.services(self.wechat.as_deref()));
         let shutdown = CancellationToken::new();
         let router = app.router(self.settings, recorder(), shutdown.clone()).expect("the schema is sound");
         if self.worker {
@@ -197,7 +213,7 @@ impl Builder {
         let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         tokio::spawn(serving.into_future());
-        TestApp { app, address, database, http: client(), _shutdown: shutdown.drop_guard() }
+        TestApp { app, address, world, database, http: client(), _shutdown: shutdown.drop_guard() }
     }
 }
 
@@ -212,7 +228,7 @@ pub fn text(value: &Value) -> String {
 }
 
 /// An app on one of the shared cluster's databases. Secrets and randomness are the same in every run.
-pub fn app(database: &str, connections: usize) -> App {
+pub fn app(database: &str, connections: usize, wallets: WalletServices) -> App {
     let cluster = cluster::shared();
     let pools = PoolSettings { connections, ..PoolSettings::default() };
     let database = Database::new(|role| cluster.url(role.name(), database), &pools).expect("the settings are sound");
@@ -227,7 +243,7 @@ pub fn app(database: &str, connections: usize) -> App {
         master_key: secrets().master_key().expect("the secrets are sound"),
     };
     let sales = sales_services(&platform, true);
-    App::new(platform, secrets(), sales, true).expect("the parts fit together")
+    App::new(platform, secrets(), sales, wallets, true).expect("the parts fit together")
 }
 
 fn secrets() -> &'static Secrets {
@@ -269,7 +285,7 @@ fn templates() {
                 let now = chrono::DateTime::from_timestamp(1_790_000_000, 0).expect("a time");
                 migrate::migrate(&url, now, |_| ()).await.expect("the migrations run");
                 if beginning == Beginning::Small {
-                    let app = app(name, 2);
+                    let app = app(name, 2, World::default().services(None));
                     manifest::apply(&app, Path::new(MANIFEST)).await.expect("the manifest is sound");
                     app.platform.database.close();
                 }

@@ -2,5 +2,6 @@
 
 pub mod app;
 pub mod cluster;
+pub mod people;
 pub mod play;
 pub mod stream;
