@@ -30,17 +30,17 @@ use crate::platform::secrets::Secrets;
 use crate::sales::expire::OrderExpiryJob;
 use crate::sales::model::OrderId;
 use crate::sales::{SalesServices, deliver, order};
+use crate::tenancy;
 use crate::tenancy::model::EnterpriseId;
-use crate::tenancy::sealed::SealedColumn;
 use crate::tenancy::scope::TenantTx;
+use crate::tenancy::sealed::SealedColumn;
 use crate::tenancy::standing::Standings;
 use crate::tenancy::token::Tokens;
 use crate::tenancy::worker::{self, Job};
-use crate::tenancy;
-use crate::wallets::{self, WalletServices};
 use crate::wallets::erase::{Open, Unfinished};
 use crate::wallets::model::{HolderId, Item, Transfer, TransferCause};
 use crate::wallets::transfer_job::{Arrivals, TransferJob};
+use crate::wallets::{self, WalletServices};
 
 /// A whole house, ready to serve or to work.
 pub struct App {

@@ -15,8 +15,8 @@ use crate::sales::offers;
 use crate::tenancy::enterprise;
 use crate::tenancy::idempotency::{self, IdempotencyKey, Turn};
 use crate::tenancy::permission::Permission;
-use crate::tenancy::sealed::{Purpose, SealedColumn};
 use crate::tenancy::scope::{TenantScope, TenantTx};
+use crate::tenancy::sealed::{Purpose, SealedColumn};
 
 const OPERATION: &str = "activityPublish";
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::app::sealed_columns;
-use crate::commands::{House, Opening};
+use crate::commands::{House, Opening, keys};
 use crate::ledger::embedded::{self, Audit};
 use crate::platform::config::Config;
 use crate::platform::db::{inspect, migrate};
@@ -122,12 +122,12 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
 
     let mut trouble = Vec::new();
     let columns = sealed_columns();
-    for enterprise in &enterprises {
-        let left = rotate::left(platform, enterprise.id, &columns).await?;
+    for (slug, tenant) in keys::whose(&house, None).await? {
+        let left = rotate::left(platform, tenant, &columns).await?;
         if left > 0 {
             trouble.push((
-                format!("{left} values of `{}` stand under a data key before its newest", enterprise.slug),
-                format!("finish the rotation: `minthouse keys rotate --enterprise {}`", enterprise.slug),
+                format!("{left} values of `{slug}` stand under a data key before its newest"),
+                format!("finish the rotation: `minthouse keys rotate --enterprise {slug}`"),
             ));
         }
     }

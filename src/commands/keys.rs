@@ -49,7 +49,8 @@ pub async fn run(config: &Config, command: Command) -> Result<ExitCode> {
     house.close().await
 }
 
-async fn whose(house: &House, slug: Option<&str>) -> Result<Vec<(String, EnterpriseId)>> {
+/// Enterprises by slug, the house last; one of them, or all.
+pub(super) async fn whose(house: &House, slug: Option<&str>) -> Result<Vec<(String, EnterpriseId)>> {
     let tx = HouseTx::read(&house.app.platform.database).await?;
     if let Some(slug) = slug {
         let found = store::look_up(&tx, DirectoryKind::Slug, slug).await?;

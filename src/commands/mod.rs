@@ -17,11 +17,11 @@ use clap::{Parser, Subcommand};
 
 use crate::api::schema;
 use crate::app::App;
+use crate::bridges;
 use crate::bridges::tencent::Credentials;
 use crate::bridges::tencent::id_card::{self, IdCardVerification};
 use crate::bridges::tencent::sms::{self, Sender, Sms};
 use crate::bridges::wechat::{self, SignIn};
-use crate::bridges;
 use crate::platform::Platform;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::config::{Config, Flags, RealNameRegister, SmsChannel};

@@ -129,7 +129,8 @@ pub async fn data_key(platform: &Platform, tx: &TenantTx) -> Result<DataKey, Fau
         let key = key.try_into().map_err(|_| Fault::internal(anyhow::anyhow!("a data key has a wrong length")))?;
         keys.insert(u16::try_from(version).map_err(Fault::internal)?, SealingKey::new(key));
     }
-    let newest = *keys.keys().next_back().ok_or_else(|| Fault::internal(anyhow::anyhow!("the enterprise has no data key")))?;
+    let newest =
+        *keys.keys().next_back().ok_or_else(|| Fault::internal(anyhow::anyhow!("the enterprise has no data key")))?;
     Ok(DataKey { newest, keys, search: platform.master_key.derive(&format!("search/{}", tx.tenant())) })
 }
 

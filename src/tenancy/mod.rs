@@ -30,7 +30,11 @@ use sealed::{KeyKind, Purpose, SealedColumn};
 
 /// What is sealed here.
 pub const SEALED: &[SealedColumn] = &[
-    SealedColumn::by_id("operators", "totp_sealed", Purpose::OfRow(|id| format!("totp/{}", model::OperatorId::from_uuid(id)))),
+    SealedColumn::by_id(
+        "operators",
+        "totp_sealed",
+        Purpose::OfRow(|id| format!("totp/{}", model::OperatorId::from_uuid(id))),
+    ),
     SealedColumn::by_id("sso_connections", "client_secret_sealed", Purpose::Fixed("sso client secret")),
     SealedColumn::by_id("sso_keys", "secret_sealed", Purpose::Fixed("sso key secret")),
     // An attempt is over after some minutes.

@@ -35,11 +35,7 @@ pub struct Rotation {
 }
 
 /// Makes a new key, unless values still stand under a key before the newest: then that rotation is gone on with.
-pub async fn begin(
-    platform: &Platform,
-    tenant: EnterpriseId,
-    columns: &[SealedColumn],
-) -> Result<Rotation, Fault> {
+pub async fn begin(platform: &Platform, tenant: EnterpriseId, columns: &[SealedColumn]) -> Result<Rotation, Fault> {
     let tx = TenantScope::of_system(tenant).write(&platform.database).await?;
     let version = enterprise::data_key(platform, &tx).await?.version();
     let left = count_older(&tx, columns, version).await?;
@@ -131,7 +127,8 @@ async fn batch(
     let mut anew = Vec::with_capacity(old.len());
     for OldValue { key, sealed } in old {
         let place = || format!("{}.{} of {}", column.table, column.column, key.join("/"));
-        let purpose = column.purpose.of(&key).ok_or_else(|| Fault::internal(anyhow::anyhow!("{} has no purpose", place())))?;
+        let purpose =
+            column.purpose.of(&key).ok_or_else(|| Fault::internal(anyhow::anyhow!("{} has no purpose", place())))?;
         let clear = data_key
             .open(&purpose, &sealed)
             .map_err(|error| Fault::internal(anyhow::Error::from(error).context(place())))?;
@@ -156,7 +153,9 @@ async fn wait_for_older(platform: &Platform, tenant: EnterpriseId) -> Result<(),
         }
         drop(tx);
         if patience.is_zero() {
-            tracing::warn!("a transaction has been open for long; run `minthouse doctor` later to see whether it left a value under an old key");
+            tracing::warn!(
+                "a transaction has been open for long; run `minthouse doctor` later to see whether it left a value under an old key"
+            );
             return Ok(());
         }
         tokio::time::sleep(LOOK_AGAIN).await;

@@ -87,9 +87,8 @@ async fn erase_in(
     id: HolderId,
     action: &str,
 ) -> Result<Holder, Refusal<HolderErrorCode>> {
-    let known = personal::lock_alone_in(tx, id)
-        .await?
-        .ok_or_else(|| Refusal::at("id", HolderErrorCode::HolderNotFound))?;
+    let known =
+        personal::lock_alone_in(tx, id).await?.ok_or_else(|| Refusal::at("id", HolderErrorCode::HolderNotFound))?;
     if known.erased_at.is_some() {
         return Err(Refusal::at("id", HolderErrorCode::Erased));
     }

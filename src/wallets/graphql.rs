@@ -21,10 +21,10 @@ use crate::platform::page::{CreatedOrder, Page, PageRule};
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::Caller;
 use crate::tenancy::token::Tokens;
+use crate::wallets::holder::SignOn;
 use crate::wallets::model::{
     Holder, HolderId, Item, ItemId, Transfer, TransferCause, TransferId, TransferState, WalletUserError,
 };
-use crate::wallets::holder::SignOn;
 use crate::wallets::store::{self, HolderFilter, ItemFilter, TransferFilter};
 use crate::wallets::transfer::{self, GiftRequest};
 use crate::wallets::{holder, item};

@@ -10,12 +10,12 @@ use crate::events::outbox::{self, NewEvent};
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
+use crate::tenancy::enterprise::DataKey;
 use crate::tenancy::model::{SessionSubject, SignInMethod};
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::{TenantScope, TenantTx};
 use crate::tenancy::session::{self, Granted, NewSession, Visit};
 use crate::tenancy::token::{Identity, Tokens};
-use crate::tenancy::enterprise::DataKey;
 use crate::tenancy::{audit, enterprise};
 use crate::wallets::identify;
 use crate::wallets::model::{Holder, HolderErrorCode, HolderId, IdentityKind, WalletErrorCode};
@@ -120,9 +120,7 @@ pub async fn sign_on(
 
 fn check(request: &SignOn<'_>) -> Result<Option<Phone>, Refusal<WalletErrorCode>> {
     let phone = match request.phone {
-        Some(phone) => {
-            Some(Phone::parse(phone).ok_or_else(|| Refusal::at("phone", WalletErrorCode::InvalidPhone))?)
-        }
+        Some(phone) => Some(Phone::parse(phone).ok_or_else(|| Refusal::at("phone", WalletErrorCode::InvalidPhone))?),
         None if request.partner_user.is_none() => {
             return Err(Refusal::explained(
                 "phone",

@@ -40,8 +40,7 @@ pub async fn reveal(
         ));
     }
     let tx = scope.write(&platform.database).await?;
-    let known =
-        personal::personal(&tx, id).await?.ok_or_else(|| Refusal::at("id", HolderErrorCode::HolderNotFound))?;
+    let known = personal::personal(&tx, id).await?.ok_or_else(|| Refusal::at("id", HolderErrorCode::HolderNotFound))?;
     if known.erased_at.is_some() {
         return Err(Refusal::at("id", HolderErrorCode::Erased));
     }
@@ -49,7 +48,9 @@ pub async fn reveal(
     let open = |field: PersonalField, purpose, sealed: &Option<Vec<u8>>| match sealed {
         Some(sealed) if fields.contains(&field) => {
             let clear = data_key.open(purpose, sealed).map_err(Fault::internal)?;
-            String::from_utf8(clear).map(Some).map_err(|_| Fault::internal(anyhow::anyhow!("what was sealed is no text")))
+            String::from_utf8(clear)
+                .map(Some)
+                .map_err(|_| Fault::internal(anyhow::anyhow!("what was sealed is no text")))
         }
         _ => Ok(None),
     };

@@ -78,11 +78,7 @@ pub struct HolderFilter {
     pub phone_hash: Option<Vec<u8>>,
 }
 
-pub async fn list_holders(
-    tx: &TenantTx,
-    filter: &HolderFilter,
-    page: &Page<HolderId>,
-) -> Result<Vec<Holder>, Fault> {
+pub async fn list_holders(tx: &TenantTx, filter: &HolderFilter, page: &Page<HolderId>) -> Result<Vec<Holder>, Fault> {
     let query = holders::table.filter(holders::tenant_id.eq(tx.tenant())).select(Holder::as_select());
     let mut query = paged!(query, holders::id, page);
     if let Some(hash) = &filter.phone_hash {

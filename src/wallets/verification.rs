@@ -68,7 +68,8 @@ pub async fn send(
     let tx = TenantScope::of_system(tenant).write(&platform.database).await?;
     let data_key = enterprise::data_key(platform, &tx).await?;
     let phone_hash = holder::phone_hash(&data_key, &phone);
-    let id = codes::insert_in(&tx, request.purpose, &phone_hash, &hash(&data_key, request.purpose, &phone_hash, &code)).await?;
+    let id = codes::insert_in(&tx, request.purpose, &phone_hash, &hash(&data_key, request.purpose, &phone_hash, &code))
+        .await?;
     tx.commit().await?;
 
     let Err(error) = sender.send_code(&phone, &code).await else { return Ok(()) };
@@ -100,7 +101,8 @@ pub async fn wallet_tenant(
     }
     let house = HouseTx::read(&platform.database).await?;
     let found = directory::look_up(&house, DirectoryKind::Slug, enterprise::RESERVED_SLUG).await?;
-    Ok(found.ok_or_else(|| Fault::Unavailable(anyhow::anyhow!("no house has been founded; apply a manifest with one")))?)
+    Ok(found
+        .ok_or_else(|| Fault::Unavailable(anyhow::anyhow!("no house has been founded; apply a manifest with one")))?)
 }
 
 /// Whether this is the newest code that was sent to the phone for the purpose, which is then used up. A try is counted

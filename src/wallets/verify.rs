@@ -17,13 +17,13 @@ use crate::events::outbox::{self, NewEvent};
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
-use crate::platform::throttle::Forgotten;
+use crate::platform::throttle::{Forgotten, Window};
 use crate::platform::vault::hex;
 use crate::tenancy::enterprise::DataKey;
 use crate::tenancy::idempotency::{self, IdempotencyKey, Turn};
 use crate::tenancy::scope::{HolderScope, TenantTx};
 use crate::tenancy::store::throttles;
-use crate::tenancy::throttle::Key;
+use crate::tenancy::throttle::{self, Key};
 use crate::tenancy::{audit, enterprise};
 use crate::wallets::model::{Holder, HolderErrorCode, RealNameResult};
 use crate::wallets::real_name::RealNameProvider;
@@ -36,6 +36,8 @@ pub const ID_NUMBER: &str = "id number";
 
 /// Answers a day.
 const TRIES: i64 = 3;
+/// Requests of one holder, whatever came of them: a register that is down is not asked by a program all day long.
+const REQUESTS: Window = Window { limit: 60, length: TimeDelta::hours(1) };
 /// How many holders of one enterprise one identity may verify. A person has several numbers now and then: one of their
 /// own from before, one by WeChat alone, one for a parent who has none. More than a few would be one person who takes
 /// everybody's chances and limits.
@@ -85,6 +87,10 @@ pub async fn verify(
 ) -> Result<Verified, Refusal<HolderErrorCode>> {
     scope.require_active()?;
     let claim = check(platform, name, number)?;
+    let requests = Key::new(platform, "real-name.holder", &[scope.holder().uuid().as_bytes()]);
+    if let Err(wait) = throttle::count_in_window(platform, scope.tenant(), &requests, &REQUESTS).await? {
+        return Err(Refusal::later(HolderErrorCode::TooOften, wait));
+    }
     let mut patience = PATIENCE;
     loop {
         match begin(platform, scope, &claim, key).await? {
@@ -127,8 +133,8 @@ fn check(platform: &Platform, name: &str, number: &str) -> Result<Claim, Refusal
         ));
     }
     let today = (platform.clock.now() + TimeDelta::hours(8)).date_naive();
-    let number = IdNumber::parse(number.trim(), today)
-        .map_err(|_| Refusal::at("idNumber", HolderErrorCode::InvalidIdNumber))?;
+    let number =
+        IdNumber::parse(number.trim(), today).map_err(|_| Refusal::at("idNumber", HolderErrorCode::InvalidIdNumber))?;
     Ok(Claim { name: name.to_owned(), number })
 }
 

@@ -51,8 +51,7 @@ pub async fn update(
         check_secret(secret)?;
     }
     let tx = scope.write(&platform.database).await?;
-    let before =
-        wechat::lock_in(&tx, id).await?.ok_or_else(|| Refusal::at("id", WeChatAppErrorCode::NotFound))?;
+    let before = wechat::lock_in(&tx, id).await?.ok_or_else(|| Refusal::at("id", WeChatAppErrorCode::NotFound))?;
     let sealed = match secret {
         Some(secret) => {
             let data_key = enterprise::data_key(platform, &tx).await?;

@@ -10,20 +10,23 @@ use crate::platform::throttle::Window;
 use crate::tenancy::enterprise::DataKey;
 use crate::tenancy::model::{EnterpriseId, SessionSubject, SignInMethod};
 use crate::tenancy::scope::{TenantScope, TenantTx};
-use crate::tenancy::session::{self, NewSession, Visit};
+use crate::tenancy::session::{self, NewSession, Opened, Visit};
 use crate::tenancy::standing::Standings;
 use crate::tenancy::token::{Identity, Tokens};
 use crate::tenancy::{audit, enterprise, throttle};
 use crate::wallets::entrance::{self, Entrance};
 use crate::wallets::holder::{SignedOn, register_bare_in};
 use crate::wallets::identify::identity;
-use crate::wallets::model::{HolderErrorCode, HolderId, IdentityKind, WeChatAppKind};
+use crate::wallets::model::{Holder, HolderErrorCode, HolderId, IdentityKind, WeChatAppKind};
 use crate::wallets::store::{self, identities, wechat};
-use crate::wallets::wechat_app;
 use crate::wallets::verification;
+use crate::wallets::wechat_app;
 
 /// Each try costs WeChat a call in the enterprise's name.
 const ONE_ADDRESS: Window = Window { limit: 300, length: chrono::TimeDelta::minutes(10) };
+
+/// How often a sign-in that lost a race is tried again.
+const ATTEMPTS: u32 = 6;
 
 #[derive(Serialize)]
 struct Trace<'a> {
@@ -31,7 +34,6 @@ struct Trace<'a> {
     app_id: &'a str,
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of a sign-in, and what the app sent")]
 pub async fn sign_in(
     platform: &Platform,
     tokens: &Tokens,
@@ -55,17 +57,36 @@ pub async fn sign_in(
     };
     let known_as = answer.map_err(|error| Refusal::code(refusal(error)))?;
 
+    // WeChat's code is spent: what loses a race is tried again here, and not from the beginning.
+    let mut attempt = 1;
+    let (found, opened) = loop {
+        match open(platform, tenant, app_id, &known_as, visit).await {
+            Err(Fault::Contended(_)) if attempt < ATTEMPTS => attempt += 1,
+            outcome => break outcome?,
+        }
+    };
+    let granted = session::grant(tokens, tenant, opened, Identity::Holder { holder: found.id })?;
+    Ok(SignedOn { holder: found, granted })
+}
+
+/// The session of whoever WeChat says it is.
+async fn open(
+    platform: &Platform,
+    tenant: EnterpriseId,
+    app_id: &str,
+    known_as: &WeChatIdentity,
+    visit: &Visit,
+) -> Result<(Holder, Opened), Fault> {
     let tx = TenantScope::of_system(tenant).write(&platform.database).await?;
     let data_key = enterprise::data_key(platform, &tx).await?;
-    let id = holder_of_in(platform, &tx, &data_key, app_id, &known_as).await?;
+    let id = holder_of_in(platform, &tx, &data_key, app_id, known_as).await?;
     let found = store::holders_by_id(&tx, &[id]).await?.remove(&id).ok_or(Fault::NotFound)?;
     let method = SignInMethod::WeChat;
     let new = NewSession { subject: SessionSubject::Holder, subject_id: id.uuid(), method, visit };
     let opened = session::open_in(platform, &tx, new).await?;
     audit::record_in(&tx, "holderWeChatSignIn", id.uuid(), None, &Trace { method, app_id }).await?;
     tx.commit().await?;
-    let granted = session::grant(tokens, tenant, opened, Identity::Holder { holder: id })?;
-    Ok(SignedOn { holder: found, granted })
+    Ok((found, opened))
 }
 
 async fn credentials(
@@ -74,9 +95,8 @@ async fn credentials(
     app_id: &str,
 ) -> Result<(App, WeChatAppKind), Refusal<HolderErrorCode>> {
     let tx = TenantScope::of_system(tenant).read(&platform.database).await?;
-    let (app, sealed) = wechat::at_work(&tx, app_id)
-        .await?
-        .ok_or_else(|| Refusal::at("appId", HolderErrorCode::WeChatAppNotFound))?;
+    let (app, sealed) =
+        wechat::at_work(&tx, app_id).await?.ok_or_else(|| Refusal::at("appId", HolderErrorCode::WeChatAppNotFound))?;
     let data_key = enterprise::data_key(platform, &tx).await?;
     let secret = data_key.open(wechat_app::PURPOSE, &sealed).map_err(Fault::internal)?;
     let secret = String::from_utf8(secret).map_err(|_| Fault::internal(anyhow::anyhow!("a secret is no text")))?;

@@ -61,7 +61,11 @@ pub async fn lock_older_in(
     let names: Vec<&str> = column.key.iter().map(|(name, _)| *name).collect();
     let texts: Vec<String> = column.key.iter().map(|(name, kind)| as_text(name, *kind)).collect();
     let seek = after.map_or(String::new(), |_| {
-        let places = column.key.iter().enumerate().map(|(place, (_, kind))| from_text(&format!("(${})[{}]", 4, place + 1), *kind));
+        let places = column
+            .key
+            .iter()
+            .enumerate()
+            .map(|(place, (_, kind))| from_text(&format!("(${})[{}]", 4, place + 1), *kind));
         format!(" AND ({}) > ({})", names.join(", "), places.collect::<Vec<_>>().join(", "))
     });
     let sql = format!(
@@ -87,9 +91,11 @@ pub async fn lock_older_in(
 pub async fn replace_in(tx: &TenantTx, column: &SealedColumn, values: &[OldValue]) -> Result<(), Fault> {
     let parts: Vec<String> = (0..column.key.len()).map(|place| format!("k{place}")).collect();
     let arrays: Vec<String> = (0..column.key.len()).map(|place| format!("${}", place + 3)).collect();
-    let matches = column.key.iter().zip(&parts).map(|((name, kind), part)| {
-        format!("row.{name} = {}", from_text(&format!("change.{part}"), *kind))
-    });
+    let matches = column
+        .key
+        .iter()
+        .zip(&parts)
+        .map(|((name, kind), part)| format!("row.{name} = {}", from_text(&format!("change.{part}"), *kind)));
     let sql = format!(
         "UPDATE {} AS row SET {} = change.sealed FROM unnest($2, {}) AS change (sealed, {})
           WHERE row.tenant_id = $1 AND {}",

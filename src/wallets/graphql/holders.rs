@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::api::context::ContextExt;
 use crate::api::payload;
 use crate::api::transport::raise;
+use crate::tenancy::scope::Caller;
 use crate::tenancy::standing::Standings;
 use crate::tenancy::token::Tokens;
 use crate::wallets::WalletServices;
@@ -17,7 +18,6 @@ use crate::wallets::holder::SignedOn;
 use crate::wallets::model::{CodePurpose, HolderUserError};
 use crate::wallets::verification::{self, CodeRequest};
 use crate::wallets::{phone_bind, sign_in, verify, wechat_sign_in};
-use crate::tenancy::scope::Caller;
 
 /// Asks for a code.
 #[derive(InputObject)]

@@ -2,7 +2,9 @@
 
 use diesel::dsl::sql;
 use diesel::sql_types::{Nullable, Timestamptz};
-use diesel::{ExpressionMethods, IntoSql, QueryDsl, Queryable, Selectable, SelectableHelper, delete, insert_into, update};
+use diesel::{
+    ExpressionMethods, IntoSql, QueryDsl, Queryable, Selectable, SelectableHelper, delete, insert_into, update,
+};
 use uuid::Uuid;
 
 use crate::platform::fault::Fault;

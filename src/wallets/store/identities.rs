@@ -62,11 +62,8 @@ pub async fn delete_of_in(tx: &TenantTx, holder: HolderId) -> Result<(), Fault> 
 
 /// Notes that a person is this holder here. A tenant may add and not look, so no conflict's place is named.
 pub async fn insert_person_in(tx: &TenantTx, person: PersonKey, holder: HolderId) -> Result<(), Fault> {
-    let row = (
-        persons::person_key.eq(person.0.to_vec()),
-        persons::tenant_id.eq(tx.tenant()),
-        persons::holder_id.eq(holder),
-    );
+    let row =
+        (persons::person_key.eq(person.0.to_vec()), persons::tenant_id.eq(tx.tenant()), persons::holder_id.eq(holder));
     tx.execute(insert_into(persons::table).values(row).on_conflict_do_nothing()).await.map(drop)
 }
 
@@ -77,11 +74,7 @@ pub async fn delete_person_in(tx: &TenantTx, holder: HolderId) -> Result<(), Fau
 }
 
 /// Where the person is known, in the order in which the enterprises came into being.
-pub async fn memberships(
-    tx: &PersonTx,
-    person: PersonKey,
-    limit: i64,
-) -> Result<Vec<(EnterpriseId, HolderId)>, Fault> {
+pub async fn memberships(tx: &PersonTx, person: PersonKey, limit: i64) -> Result<Vec<(EnterpriseId, HolderId)>, Fault> {
     tx.load(
         persons::table
             .filter(persons::person_key.eq(person.0.to_vec()))

@@ -58,9 +58,7 @@ pub async fn set_in(
     state: WeChatAppState,
     secret_sealed: Option<Vec<u8>>,
 ) -> Result<WeChatApp, Fault> {
-    let app = update(wechat_apps::table)
-        .filter(wechat_apps::tenant_id.eq(tx.tenant()))
-        .filter(wechat_apps::id.eq(id));
+    let app = update(wechat_apps::table).filter(wechat_apps::tenant_id.eq(tx.tenant())).filter(wechat_apps::id.eq(id));
     let next = (wechat_apps::state.eq(state), wechat_apps::version.eq(wechat_apps::version + 1));
     match secret_sealed {
         Some(secret) => {
