@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, client, text};
 use crate::support::desk::code_of;
-use crate::support::tenants::{CREDIT_CODE, branch_of, pdf, registration_of};
+use crate::support::tenants::{CREDIT_CODE, SUSPEND, branch_of, pdf, registration_of};
 
 /// Root fields of the other parts, whose operations do not stand here (yet).
 #[rustfmt::skip]
@@ -214,6 +214,12 @@ impl Stage {
             "EnterpriseCreate" => &[("@gamma", text(&payload["enterprise"]["id"]))],
             "QualificationCreate" => &[("@qualification", text(&payload["qualification"]["id"]))],
             "EnterpriseSubmit" => &[("@review", self.app.review_of(&self.names["@newcomer"]).await)],
+            "EnterpriseResume" => {
+                // Only what is stopped is closed.
+                let stop = json!({ "id": self.names["@gamma"], "reason": "test" });
+                self.app.done(&self.house, SUSPEND, stop).await;
+                &[]
+            }
             "SsoKeyCreate" => &[("@ssokey", text(&payload["key"]["id"]))],
             "OperatorInvite" => &[("@invitationSecret", text(&payload["secret"]))],
             "InvitationAccept" => &[("@colleague", text(&payload["operator"]["id"]))],
