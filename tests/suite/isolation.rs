@@ -82,20 +82,16 @@ const TABLE: &[Line] = &[
     ("Query.series", Either(None), "{ series(id: \"@series\") { id name { text } } }"),
     ("Query.seriesList", Either(None), "{ seriesList(first: 100) { totalCount nodes { id } } }"),
     ("Query.sessions", Signed, "{ sessions { totalCount nodes { id address } } }"),
-<<<<<<< HEAD
     ("Query.site", Anybody, "{ site { enterprise { slug name { text } } } }"),
-=======
     ("Query.ssoConnections", Console(Some(Auditor)), "{ ssoConnections { totalCount nodes { id issuer } } }"),
     ("Query.ssoKeys", Console(Some(Campaigner)), "{ ssoKeys { totalCount nodes { id profile } } }"),
     ("Query.ssoOrigins", Console(Some(Finance)), "{ ssoOrigins { origin state } }"),
->>>>>>> 871735d
     ("Query.transfer", Either(None), "{ transfer(id: \"@transfer\") { id state toHolder { id } } }"),
     ("Query.transfers", Either(None), "{ transfers(filter: {itemId: \"@item\"}) { totalCount nodes { id } } }"),
     ("Query.viewer", Anybody, "{ viewer { kind enterprise { id } } }"),
     ("Mutation.operatorSignIn", Anybody, "mutation { operatorSignIn(input: {signIn: \"owner@alpha.example\", password: \"not-the-password\"}) { token userErrors { code } } }"),
     ("Mutation.sessionRefresh", Anybody, "mutation { sessionRefresh(input: {refreshToken: \"mhr_nothing\"}) { token userErrors { code } } }"),
     ("Mutation.sessionEnd", Signed, "mutation { sessionEnd(input: {}) { session { id } userErrors { code } } }"),
-<<<<<<< HEAD
     ("Mutation.operatorInvite", Console(Some(Campaigner)), "mutation { operatorInvite(input: {signIn: \"@key\", name: \"N\", role: AUDITOR}) { invitation { id } userErrors { code } } }"),
     ("Mutation.invitationAccept", Anybody, "mutation { invitationAccept(input: {secret: \"mhi_nothing\", password: \"p\"}) { token userErrors { code } } }"),
     ("Mutation.invitationRevoke", Console(Some(Auditor)), "mutation { invitationRevoke(input: {id: \"@invitation\"}) { invitation { id } userErrors { code } } }"),
@@ -115,7 +111,6 @@ const TABLE: &[Line] = &[
     ("Mutation.apiClientEnable", Operator(Some(Auditor)), "mutation { apiClientEnable(input: {id: \"@client\"}) { client { id } userErrors { code } } }"),
     ("Mutation.apiClientSecretRotate", Operator(Some(Finance)), "mutation { apiClientSecretRotate(input: {id: \"@client\"}) { client { id } userErrors { code } } }"),
     ("Mutation.apiClientSecretRevoke", Operator(Some(Finance)), "mutation { apiClientSecretRevoke(input: {id: \"@client\", secretId: \"@secret\"}) { client { id } userErrors { code } } }"),
-=======
     ("Mutation.ssoConnectionCreate", Console(Some(Auditor)), "mutation { ssoConnectionCreate(input: {name: \"P\", issuer: \"http://127.0.0.1:1\", clientId: \"us\", roles: []}) { connection { id } userErrors { code } } }"),
     ("Mutation.ssoConnectionUpdate", Console(Some(Campaigner)), "mutation { ssoConnectionUpdate(input: {id: \"@connection\", name: \"Q\"}) { connection { name } userErrors { code } } }"),
     ("Mutation.ssoConnectionDisable", Console(Some(Finance)), "mutation { ssoConnectionDisable(input: {id: \"@connection\"}) { connection { state } userErrors { code } } }"),
@@ -125,7 +120,6 @@ const TABLE: &[Line] = &[
     ("Mutation.ssoOriginAdd", Console(Some(Auditor)), "mutation { ssoOriginAdd(input: {origin: \"https://a.example\"}) { origin { state } userErrors { code } } }"),
     ("Mutation.ssoOriginRemove", Console(Some(Finance)), "mutation { ssoOriginRemove(input: {origin: \"https://a.example\"}) { origin { state } userErrors { code } } }"),
     ("Mutation.ssoTicketSpend", Anybody, "mutation { ssoTicketSpend(input: {ticket: \"mht_nothing\", nonce: \"n\"}) { token userErrors { code } } }"),
->>>>>>> 871735d
     ("Mutation.seriesCreate", Operator(Some(Auditor)), "mutation { seriesCreate(input: {name: {chinese: \"系\", english: \"S\"}, description: {chinese: \"\", english: \"\"}}) { series { id } userErrors { code } } }"),
     ("Mutation.collectibleCreate", Operator(Some(Finance)), "mutation { collectibleCreate(input: {seriesId: \"@series\", name: {chinese: \"藏\", english: \"C\"}, description: {chinese: \"\", english: \"\"}, author: \"A\", supply: 5}) { collectible { id } userErrors { code } } }"),
     ("Mutation.collectibleSubmit", Operator(Some(Finance)), "mutation { collectibleSubmit(input: {id: \"@collectible\"}) { collectible { id } userErrors { code } } }"),
@@ -205,11 +199,9 @@ impl Stage {
         app.approve(&qualification).await;
         let operator = app.sql("SELECT id FROM operators WHERE sign_in = 'owner@alpha.example'");
         let operator = id::format("operator", operator.parse().expect("a UUID"));
-<<<<<<< HEAD
         let colleague = app.colleague(&owner, "colleague@alpha.example", "AUDITOR").await;
         let invited = json!({ "input": { "signIn": "invited@alpha.example", "name": "I", "role": "AUDITOR" } });
         let invited = app.done(&owner, INVITE, invited).await;
-=======
         let made = "mutation { ssoKeyCreate(input: {name: \"K\", profile: RRX, roles: []}) { key { id } userErrors { code } } }";
         let sso_key = text(&app.done(&owner, made, json!({})).await["key"]["id"]);
         // Made without its provider, which these tests do without.
@@ -218,7 +210,6 @@ impl Stage {
             "INSERT INTO sso_connections (tenant_id, id, name, issuer, client_id, scopes, role_claim, roles)
              VALUES ('{tenant}', '{connection}', 'P', 'https://id.example', 'us', 'openid', 'roles', '{{}}')"
         ));
->>>>>>> 871735d
         app.settle().await;
 
         let first = async |query: &str| {
@@ -237,11 +228,8 @@ impl Stage {
             ("@colleague", colleague.id),
             ("@client", text(&client["client"]["id"])),
             ("@collectible", collectible),
-<<<<<<< HEAD
             ("@document", document),
-=======
             ("@connection", id::format("connection", connection)),
->>>>>>> 871735d
             ("@draft", text(&draft["id"])),
             ("@dropping", dropping),
             ("@holder", person.id),
@@ -255,11 +243,8 @@ impl Stage {
             ("@qualification", qualification),
             ("@review", review),
             ("@sale", sale.0),
-<<<<<<< HEAD
             ("@secret", text(&client["secretId"])),
-=======
             ("@ssokey", sso_key),
->>>>>>> 871735d
         ]);
         Self { app, ids, holder: person.token }
     }
@@ -353,11 +338,8 @@ async fn a_role_without_the_permission_is_refused() {
     let stage = Stage::set().await;
     for line in TABLE {
         let token = match line.1 {
-<<<<<<< HEAD
             Operator(Some(role)) | Either(Some(role)) | Console(Some(role)) => stage.app.operator("alpha", role).await,
-=======
             Operator(Some(role)) | Console(Some(role)) | Either(Some(role)) => stage.app.operator("alpha", role).await,
->>>>>>> 871735d
             House(Some(role)) => stage.app.house(role).await,
             _ => continue,
         };
