@@ -472,6 +472,7 @@ const WHILE_STOPPED: &[&str] = &[
     "Mutation.documentUploadCreate",
     "Mutation.enterpriseSubmit",
     "Mutation.enterpriseUpdate",
+    "Mutation.holderEraseMyself",
     "Mutation.invitationRevoke",
     "Mutation.operatorDisable",
     "Mutation.operatorEnable",

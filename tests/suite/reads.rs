@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, client, text};
 use crate::support::play::{AIRDROP, CANCEL, TAKE, key, phone, prize_of};
+use crate::support::tenants::{CREDIT_CODE, pdf};
 
 /// Rows of everything: enough for a short page and a long one.
 const MANY: usize = 20;
@@ -187,6 +188,7 @@ async fn one_of_each(app: &TestApp, owner: &str) -> BTreeMap<String, String> {
         ("Activity".to_owned(), activity),
         ("Airdrop".to_owned(), airdrop),
         ("ApiClient".to_owned(), text(&machine["client"]["id"])),
+        ("Document".to_owned(), app.document(owner, &pdf("one")).await),
         ("Enterprise".to_owned(), app.enterprise("alpha").await.to_string()),
         ("Holder".to_owned(), person.id),
         ("Item".to_owned(), item),
@@ -194,6 +196,7 @@ async fn one_of_each(app: &TestApp, owner: &str) -> BTreeMap<String, String> {
         ("Operator".to_owned(), text(&signed_in["operatorSignIn"]["operator"]["id"])),
         ("Order".to_owned(), order),
         ("Prize".to_owned(), prize.expect("an airdrop has a prize")),
+        ("Qualification".to_owned(), app.qualification(owner, "BUSINESS_LICENCE", CREDIT_CODE).await),
     ]);
     let query =
         "{ claims { nodes { id } } collectibles { nodes { id } } domains { nodes { id } } draws { nodes { id } }
