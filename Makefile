@@ -8,7 +8,7 @@ ARGS ?=
 clients := tests/clients
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint schema packages packages-test clients
+.PHONY: help run demo test lint schema bench-identity packages packages-test clients
 # The server stops its database when it is interrupted; make must not remove files or start anything else then.
 .NOTPARALLEL:
 
@@ -33,6 +33,9 @@ schema: packages ## Write the GraphQL contract to graphql/schema.graphql
 	@# Moved into place, so that a server that does not build leaves the old contract alone.
 	$(CARGO) run --quiet -- schema > graphql/.schema.graphql.new || { rm -f graphql/.schema.graphql.new; exit 1; }
 	mv graphql/.schema.graphql.new graphql/schema.graphql
+
+bench-identity: packages ## Measure what it costs to know who asks; writes target/bench/identity.json
+	$(CARGO) bench --bench identity
 
 packages: ## Install the system packages that running needs, if any is missing
 	@scripts/system-packages run

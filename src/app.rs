@@ -13,7 +13,10 @@ use tokio_util::sync::CancellationToken;
 use crate::activities::claim;
 use crate::activities::lane::Lanes;
 use crate::activities::model::ClaimId;
+use crate::api::downloads;
+use crate::api::exports::{self, Exports};
 use crate::api::gate::TokenGate;
+use crate::api::oauth::{self, OAuth};
 use crate::api::schema::{self, ApiSchema};
 use crate::api::server::{self, Surface};
 use crate::api::sso::{self, SignOn};
@@ -27,16 +30,21 @@ use crate::events::relay::RelayJob;
 use crate::ledger::Ledger;
 use crate::ledger::embedded::EmbeddedLedger;
 use crate::platform::Platform;
+use crate::platform::address::Block;
 use crate::platform::fault::Fault;
 use crate::platform::outbound::{Outbound, Reach};
 use crate::platform::secrets::Secrets;
 use crate::sales::expire::OrderExpiryJob;
 use crate::sales::model::OrderId;
 use crate::sales::{SalesServices, deliver};
+use crate::tenancy::audit::job::AuditChainJob;
+use crate::tenancy::hosts::Hosts;
 use crate::tenancy::model::EnterpriseId;
+use crate::tenancy::qualification::QualificationExpiryJob;
 use crate::tenancy::scope::TenantTx;
 use crate::tenancy::sso::SsoServices;
 use crate::tenancy::standing::Standings;
+use crate::tenancy::sweep::Sweeper;
 use crate::tenancy::token::Tokens;
 use crate::tenancy::worker::{self, Job};
 use crate::wallets::model::{Item, Transfer, TransferCause};
@@ -47,6 +55,7 @@ pub struct App {
     pub platform: Arc<Platform>,
     pub tokens: Arc<Tokens>,
     pub standings: Arc<Standings>,
+    pub hosts: Arc<Hosts>,
     pub lanes: Arc<Lanes>,
     pub sales: Arc<SalesServices>,
     pub sso: Arc<SsoServices>,
@@ -69,6 +78,7 @@ impl App {
         let platform = Arc::new(platform);
         let tokens = Arc::new(Tokens::new(secrets, platform.clock.clone())?);
         let standings = Arc::new(Standings::new(platform.clone()));
+        let hosts = Arc::new(Hosts::new(platform.clone()));
         let lanes = Arc::new(Lanes::new(platform.clone()));
         let sales = Arc::new(sales);
         let reach = if development { Reach::Anywhere } else { Reach::Public };
@@ -82,6 +92,7 @@ impl App {
             .data(platform.clone())
             .data(tokens.clone())
             .data(standings.clone())
+            .data(hosts.clone())
             .data(lanes.clone())
             .data(sales.clone())
             .data(sso_services.clone())
@@ -96,12 +107,16 @@ impl App {
                 arrivals: Arc::new(ToItsCause),
             }),
             Arc::new(OrderExpiryJob { platform: platform.clone() }),
+            Arc::new(QualificationExpiryJob { platform: platform.clone() }),
             Arc::new(RelayJob { platform: platform.clone(), bus: bus.clone() }),
+            Arc::new(AuditChainJob { platform: platform.clone() }),
+            Arc::new(Sweeper::new(platform.clone())),
         ];
         Ok(Self {
             platform,
             tokens,
             standings,
+            hosts,
             lanes,
             sales,
             sso: sso_services,
@@ -115,18 +130,32 @@ impl App {
 
     /// Everything that is served over HTTP.
     pub fn router(&self, settings: Settings, metrics: PrometheusHandle, shutdown: CancellationToken) -> Result<Router> {
-        let gate = TokenGate {
+        let gate = Arc::new(self.gate());
+        let proxies: Arc<[Block]> = settings.proxies.clone().into();
+        let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
+        let downloads = transport::for_pages(downloads::router(self.platform.clone()), &settings.origins);
+        let graphql = transport::router(self.schema.clone(), &schema::sdl(), gate.clone(), settings, shutdown)?;
+        let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
+        let sign_on =
+            SignOn { platform: self.platform.clone(), services: self.sso.clone(), standings: self.standings.clone() };
+        Ok(graphql
+            .merge(uploads)
+            .merge(sso::router(sign_on))
+            .merge(downloads)
+            .merge(server::router(surface))
+            .merge(oauth::router(OAuth { gate: gate.clone(), proxies: proxies.clone() }))
+            .merge(exports::router(Exports { gate, proxies })))
+    }
+
+    /// Who may come in, to GraphQL and to every other route that asks.
+    pub fn gate(&self) -> TokenGate {
+        TokenGate {
             platform: self.platform.clone(),
             tokens: self.tokens.clone(),
             standings: self.standings.clone(),
+            hosts: self.hosts.clone(),
             development: self.development,
-        };
-        let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
-        let graphql = transport::router(self.schema.clone(), &schema::sdl(), Arc::new(gate), settings, shutdown)?;
-        let sign_on =
-            SignOn { platform: self.platform.clone(), services: self.sso.clone(), standings: self.standings.clone() };
-        let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
-        Ok(graphql.merge(uploads).merge(sso::router(sign_on)).merge(server::router(surface)))
+        }
     }
 
     /// Starts the background work; it ends with `shutdown`.

@@ -17,6 +17,8 @@ GRANT SELECT ON holders TO minthouse_holder;
 
 DROP TABLE audit_links;
 DROP TABLE audit_waiting;
+DROP INDEX audit_records_action_index;
+DROP INDEX audit_records_actor_index;
 -- What only this migration's words can say is taken back in the words of before; holders without a phone cannot be.
 UPDATE audit_records SET actor_kind = 'SYSTEM' WHERE actor_kind IN ('CLIENT', 'PARTNER');
 ALTER TABLE audit_records DROP CONSTRAINT audit_records_actor_kind_check;
@@ -71,6 +73,8 @@ ALTER TABLE operators DROP COLUMN totp_sealed;
 ALTER TABLE operators ALTER COLUMN password_hash SET NOT NULL;
 ALTER TABLE operators ALTER COLUMN sign_in SET NOT NULL;
 
+DROP INDEX reviews_id_index;
+DROP INDEX reviews_queue_index;
 DELETE FROM reviews WHERE subject_kind IN ('ENTERPRISE', 'QUALIFICATION');
 ALTER TABLE reviews DROP CONSTRAINT reviews_subject_kind_check;
 ALTER TABLE reviews ADD CONSTRAINT reviews_subject_kind_check CHECK (subject_kind IN ('COLLECTIBLE', 'ACTIVITY'));

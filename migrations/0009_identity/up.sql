@@ -66,6 +66,9 @@ CREATE INDEX qualifications_expiry_index ON qualifications (tenant_id, expires_a
 ALTER TABLE reviews DROP CONSTRAINT reviews_subject_kind_check;
 ALTER TABLE reviews ADD CONSTRAINT reviews_subject_kind_check
     CHECK (subject_kind IN ('COLLECTIBLE', 'ACTIVITY', 'ENTERPRISE', 'QUALIFICATION'));
+-- The house's queue and its look-ups go across tenants, by state and by ID: the tenant cannot lead here.
+CREATE INDEX reviews_queue_index ON reviews (state, id);
+CREATE INDEX reviews_id_index ON reviews (id);
 
 -- Operators. One who comes by single sign-on has neither a sign-in name nor a password.
 ALTER TABLE operators ALTER COLUMN sign_in DROP NOT NULL;
@@ -147,6 +150,7 @@ CREATE TABLE refresh_tokens (
     CONSTRAINT refresh_tokens_session_fkey FOREIGN KEY (tenant_id, session_id) REFERENCES sessions (tenant_id, id)
 );
 CREATE INDEX refresh_tokens_session_index ON refresh_tokens (tenant_id, session_id);
+CREATE INDEX refresh_tokens_age_index ON refresh_tokens (tenant_id, created_at);
 
 -- Attempts that failed, by a keyed hash of who or where. Before a tenant is known, tenant_id is the nil UUID.
 CREATE TABLE throttles (
@@ -230,6 +234,7 @@ CREATE TABLE sso_attempts (
     CONSTRAINT sso_attempts_connection_fkey FOREIGN KEY (tenant_id, connection_id) REFERENCES sso_connections (tenant_id, id)
 );
 CREATE INDEX sso_attempts_connection_index ON sso_attempts (tenant_id, connection_id);
+CREATE INDEX sso_attempts_age_index ON sso_attempts (tenant_id, expires_at);
 
 -- What a partner's server signs with: a public key, or the secret of one of the signature profiles.
 CREATE TABLE sso_keys (
@@ -396,6 +401,9 @@ CREATE TABLE audit_links (
     CONSTRAINT audit_links_pkey PRIMARY KEY (tenant_id, sequence),
     CONSTRAINT audit_links_record_key UNIQUE (tenant_id, record_id)
 );
+-- Who did it, and what was done: the two questions beside "what happened to this".
+CREATE INDEX audit_records_actor_index ON audit_records (tenant_id, actor_id, id);
+CREATE INDEX audit_records_action_index ON audit_records (tenant_id, action, id);
 ALTER TABLE audit_records DROP CONSTRAINT audit_records_actor_kind_check;
 ALTER TABLE audit_records ADD CONSTRAINT audit_records_actor_kind_check
     CHECK (actor_kind IN ('OPERATOR', 'HOLDER', 'HOUSE', 'SYSTEM', 'CLIENT', 'PARTNER'));
@@ -487,7 +495,7 @@ BEGIN
     GRANT SELECT (tenant_id, id, erased_at) ON holders TO minthouse_partner;
     GRANT SELECT (tenant_id, id, holder_id) ON items TO minthouse_partner;
     GRANT SELECT (tenant_id, id, state, total_minor, currency) ON orders TO minthouse_partner;
-    GRANT SELECT (tenant_id, id, state, kind) ON activities TO minthouse_partner;
+    GRANT SELECT (tenant_id, id, state, kind, opens_at, closes_at) ON activities TO minthouse_partner;
     GRANT SELECT (tenant_id, id, state) ON collectibles TO minthouse_partner;
 END $$;
 

@@ -49,6 +49,7 @@ pub async fn draw(
     request: &DrawRequest,
     key: &IdempotencyKey,
 ) -> Result<Drawn, Refusal<ActivityErrorCode>> {
+    scope.require_active()?; // the lane works for the enterprise, and would ask nobody
     if request.client_seed.chars().count() > CLIENT_SEED_LENGTH || request.client_seed.contains('\0') {
         return Err(Refusal::explained(
             "clientSeed",

@@ -12,8 +12,9 @@ use crate::api::transport::{Gate, Knock, Prepared, Visitor};
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::language::Language;
+use crate::tenancy::hosts::Hosts;
 use crate::tenancy::loaders::Loaders;
-use crate::tenancy::model::EnterpriseState;
+use crate::tenancy::model::{EnterpriseId, EnterpriseState};
 use crate::tenancy::reader::{ReadScope, Reader};
 use crate::tenancy::scope::{Caller, HolderScope, HouseScope, PersonScope, TenantScope};
 use crate::tenancy::session::Visit;
@@ -24,6 +25,7 @@ pub struct TokenGate {
     pub platform: Arc<Platform>,
     pub tokens: Arc<Tokens>,
     pub standings: Arc<Standings>,
+    pub hosts: Arc<Hosts>,
     /// In development everybody may introspect; in production operators and the house.
     pub development: bool,
 }
@@ -34,37 +36,66 @@ struct TokenVisitor {
     language: Language,
     request_id: Arc<str>,
     visit: Visit,
+    site: Option<EnterpriseId>,
     introspect: bool,
     bucket: String,
     expires_at: Option<SystemTime>,
 }
 
+/// Who has come in, and from where.
+pub struct Admitted {
+    pub caller: Caller,
+    pub visit: Visit,
+    /// The enterprise whose bound host was asked.
+    pub site: Option<EnterpriseId>,
+    bucket: String,
+    expires_at: Option<SystemTime>,
+}
+
+impl TokenGate {
+    /// The same for every route, GraphQL's and the others'.
+    pub async fn identify(&self, knock: Knock) -> Result<Admitted, Fault> {
+        let site = self.hosts.site(knock.host.as_deref()).await?;
+        let visit = Visit { address: knock.peer, agent: knock.agent, origin: knock.origin, host: knock.host };
+        let Some(token) = &knock.bearer else {
+            // Strangers share one budget an address, so that one of them cannot use up everybody's.
+            let peer = visit.address.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+            let bucket = format!("anonymous/{peer}");
+            return Ok(Admitted { caller: Caller::Anonymous, visit, site, bucket, expires_at: None });
+        };
+        let mut claims = self.tokens.verify(token)?;
+        if let Some(site) = site {
+            let own = claims.tenant == site && !matches!(claims.identity, Identity::House { .. });
+            if !own {
+                return Err(Fault::Unauthenticated(
+                    "this host belongs to an enterprise, and the token is not for that enterprise",
+                ));
+            }
+        }
+        let admission = self.standings.check(&claims, visit.address).await?;
+        if let Some(present) = admission.scopes {
+            claims.identity.narrow_to(present);
+        }
+        let expires_at = SystemTime::UNIX_EPOCH + Duration::from_secs(claims.exp.unsigned_abs());
+        let bucket = format!("{}/{}", claims.tenant, claims.sub);
+        let caller = caller(&claims, admission.state, Arc::from(knock.request_id));
+        Ok(Admitted { caller, visit, site, bucket, expires_at: Some(expires_at) })
+    }
+}
+
 #[async_trait]
 impl Gate for TokenGate {
     async fn admit(&self, knock: Knock) -> Result<Arc<dyn Visitor>, Fault> {
-        let request_id: Arc<str> = Arc::from(knock.request_id);
-        let visit = Visit { address: knock.peer, agent: knock.agent, origin: knock.origin, host: knock.host };
-        let (caller, bucket, expires_at) = match &knock.bearer {
-            None => {
-                // Strangers share one budget an address, so that one of them cannot use up everybody's.
-                let peer = knock.peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
-                (Caller::Anonymous, format!("anonymous/{peer}"), None)
-            }
-            Some(token) => {
-                let claims = self.tokens.verify(token)?;
-                let state = self.standings.check(&claims, visit.address).await?;
-                let expires_at = SystemTime::UNIX_EPOCH + Duration::from_secs(claims.exp.unsigned_abs());
-                let bucket = format!("{}/{}", claims.tenant, claims.sub);
-                (caller(&claims, state, request_id.clone()), bucket, Some(expires_at))
-            }
-        };
+        let (language, request_id) = (knock.language, Arc::from(knock.request_id.as_str()));
+        let Admitted { caller, visit, site, bucket, expires_at } = self.identify(knock).await?;
         let introspect = self.development || matches!(caller, Caller::Enterprise(_) | Caller::House(_));
         Ok(Arc::new(TokenVisitor {
             platform: self.platform.clone(),
             caller,
-            language: knock.language,
+            language,
             request_id,
             visit,
+            site,
             introspect,
             bucket,
             expires_at,
@@ -80,7 +111,9 @@ fn caller(claims: &Claims, state: EnterpriseState, request_id: Arc<str>) -> Call
         Identity::Operator { operator, role } => {
             enterprise(TenantScope::of_operator(tenant, operator, role, request_id))
         }
-        Identity::Client { client, scope, .. } => enterprise(TenantScope::of_client(tenant, client, scope, request_id)),
+        Identity::Client { client, secret, scope } => {
+            enterprise(TenantScope::of_client(tenant, client, scope, request_id).showing(secret))
+        }
         Identity::Partner { actor, scope, .. } => {
             enterprise(TenantScope::of_partner(tenant, actor.uuid(), scope, request_id))
         }
@@ -116,7 +149,7 @@ impl Visitor for TokenVisitor {
             language: self.language,
             request_id: self.request_id.clone(),
             visit: self.visit.clone(),
-            site: None,
+            site: self.site,
             loaders,
             reader,
         });

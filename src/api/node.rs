@@ -14,8 +14,10 @@ use crate::platform::fault::Fault;
 use crate::platform::id;
 use crate::sales::graphql::{DomainObject, MerchantObject, OfferObject, OrderObject};
 use crate::sales::model::{DomainId, MerchantId, OfferId, OrderId};
-use crate::tenancy::graphql::{EnterpriseObject, OperatorObject};
-use crate::tenancy::model::{EnterpriseId, OperatorId};
+use crate::tenancy::graphql::clients::ApiClientObject;
+use crate::tenancy::graphql::qualifications::{DocumentObject, QualificationObject};
+use crate::tenancy::graphql::{EnterpriseObject, OperatorObject, qualifications};
+use crate::tenancy::model::{ApiClientId, DocumentId, EnterpriseId, OperatorId, QualificationId};
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::Caller;
 use crate::wallets::graphql::{HolderObject, ItemObject, TransferObject};
@@ -27,6 +29,9 @@ use crate::wallets::model::{HolderId, ItemId, TransferId};
 pub enum Node {
     Enterprise(EnterpriseObject),
     Operator(OperatorObject),
+    ApiClient(ApiClientObject),
+    Document(DocumentObject),
+    Qualification(QualificationObject),
     Series(SeriesObject),
     Collectible(CollectibleObject),
     Activity(ActivityObject),
@@ -87,6 +92,16 @@ async fn fetch(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Fault> {
         OperatorId::PREFIX => {
             request.enterprise()?.require(Permission::EnterpriseRead)?;
             loaders.one(OperatorId::from_uuid(uuid)).await?.map(OperatorObject).map(Node::Operator)
+        }
+        ApiClientId::PREFIX => {
+            request.enterprise()?.require(Permission::EnterpriseRead)?;
+            loaders.one(ApiClientId::from_uuid(uuid)).await?.map(ApiClientObject).map(Node::ApiClient)
+        }
+        DocumentId::PREFIX => {
+            qualifications::look_up_document(ctx, DocumentId::from_uuid(uuid)).await?.map(Node::Document)
+        }
+        QualificationId::PREFIX => {
+            qualifications::look_up(ctx, QualificationId::from_uuid(uuid)).await?.map(Node::Qualification)
         }
         SeriesId::PREFIX => load!(SeriesId, CatalogRead, Series, SeriesObject),
         CollectibleId::PREFIX => load!(CollectibleId, CatalogRead, Collectible, CollectibleObject),

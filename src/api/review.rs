@@ -1,27 +1,34 @@
 //! The house's review queue: joins `tenancy::review` with the capabilities whose work is reviewed.
 
-use async_graphql::{Context, Enum, InputObject, Object, Result, SimpleObject};
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, InputObject, Object, Result, SimpleObject, Union};
 use chrono::{DateTime, Utc};
 
 use crate::activities;
+use crate::activities::graphql::ActivityObject;
 use crate::activities::model::ActivityId;
 use crate::api::connection::{List, arguments, connect};
 use crate::api::context::ContextExt;
 use crate::api::payload;
 use crate::api::transport::raise;
 use crate::catalog::collectible;
+use crate::catalog::graphql::CollectibleObject;
 use crate::catalog::model::CollectibleId;
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::page::{CreatedOrder, Page, PageRule};
 use crate::platform::refusal::Refusal;
 use crate::tenancy::graphql::EnterpriseObject;
+use crate::tenancy::graphql::qualifications::QualificationObject;
+use crate::tenancy::loaders::Batch;
 use crate::tenancy::model::{
     Enterprise, EnterpriseId, QualificationId, Review, ReviewErrorCode, ReviewId, ReviewState, ReviewSubject,
     ReviewUserError,
 };
 use crate::tenancy::review::{self, Decision};
 use crate::tenancy::scope::{HouseScope, HouseTx};
+use crate::tenancy::standing::Standings;
 use crate::tenancy::store;
 use crate::tenancy::{enterprise, qualification};
 
@@ -61,6 +68,13 @@ impl ReviewObject {
         }
     }
 
+    /// What it is about, as it is now. Each is a look into its enterprise, so ask for it one review at a time. Fields that
+    /// lead on from a collectible or an activity are its enterprise's alone and stay empty or fail here.
+    async fn subject(&self, ctx: &Context<'_>) -> Result<Option<Reviewed>> {
+        let house = ctx.request().house().map_err(raise)?;
+        self.look(ctx.platform(), house).await.map_err(raise)
+    }
+
     /// Where it stands.
     async fn state(&self) -> ReviewState {
         self.review.state
@@ -82,6 +96,39 @@ impl ReviewObject {
     }
 }
 
+/// What a review is about.
+#[derive(Union)]
+pub enum Reviewed {
+    Enterprise(EnterpriseObject),
+    Qualification(QualificationObject),
+    Collectible(CollectibleObject),
+    Activity(ActivityObject),
+}
+
+impl ReviewObject {
+    async fn look(&self, platform: &Platform, house: &HouseScope) -> std::result::Result<Option<Reviewed>, Fault> {
+        let (tenant, subject) = (self.review.tenant_id, self.review.subject_id);
+        let tx = house.read_within(&platform.database, tenant).await?;
+        Ok(match self.review.subject_kind {
+            ReviewSubject::Enterprise => store::enterprise(&tx).await?.map(EnterpriseObject).map(Reviewed::Enterprise),
+            ReviewSubject::Qualification => {
+                let found = store::qualifications::find(&tx, QualificationId::from_uuid(subject)).await?;
+                found.map(|found| Reviewed::Qualification(QualificationObject::new(tenant, found)))
+            }
+            ReviewSubject::Collectible => {
+                let id = CollectibleId::from_uuid(subject);
+                let found = CollectibleId::fetch(&tx, &[id]).await?.remove(&id);
+                found.map(CollectibleObject).map(Reviewed::Collectible)
+            }
+            ReviewSubject::Activity => {
+                let id = ActivityId::from_uuid(subject);
+                let found = ActivityId::fetch(&tx, &[id]).await?.remove(&id);
+                found.map(ActivityObject).map(Reviewed::Activity)
+            }
+        })
+    }
+}
+
 /// Which reviews to list.
 #[derive(InputObject, Default)]
 pub struct ReviewFilterInput {
@@ -94,6 +141,16 @@ pub struct ReviewQuery;
 
 #[Object]
 impl ReviewQuery {
+    /// One review by ID. For the house.
+    async fn review(&self, ctx: &Context<'_>, id: ReviewId) -> Result<Option<ReviewObject>> {
+        ctx.request().house().map_err(raise)?;
+        let tx = HouseTx::read(&ctx.platform().database).await.map_err(raise)?;
+        let Some(review) = review::find(&tx, id).await.map_err(raise)? else { return Ok(None) };
+        let tenant = review.tenant_id;
+        let enterprise = store::enterprises_by_id(&tx, &[tenant]).await.map_err(raise)?.remove(&tenant);
+        Ok(Some(ReviewObject { review, enterprise }))
+    }
+
     /// The review queue across enterprises, oldest first. For the house.
     async fn reviews(
         &self,
@@ -167,6 +224,8 @@ impl ReviewMutation {
         .await?;
         let review = match outcome.value {
             Some(review) => {
+                // Whoever was let in just now is in at once.
+                ctx.data_unchecked::<Arc<Standings>>().forget(review.tenant_id);
                 let tx = HouseTx::read(&ctx.platform().database).await.map_err(raise)?;
                 let enterprise =
                     store::enterprises_by_id(&tx, &[review.tenant_id]).await.map_err(raise)?.remove(&review.tenant_id);

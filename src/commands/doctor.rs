@@ -6,8 +6,10 @@ use anyhow::{Result, bail};
 
 use crate::commands::{House, Opening};
 use crate::ledger::embedded::{self, Audit};
+use crate::platform::Platform;
 use crate::platform::config::Config;
 use crate::platform::db::{inspect, migrate};
+use crate::tenancy::audit::check::{self, Finding};
 use crate::tenancy::scope::HouseTx;
 use crate::tenancy::store;
 
@@ -118,8 +120,40 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
     let fine = format!("{} chains whole: {blocks} blocks, {operations} operations", enterprises.len());
     report.say("ledger", trouble, &fine);
 
+    let (trouble, fine) = audit_log(platform).await?;
+    report.say("audit log", trouble, &fine);
+
     let healthy = report.healthy;
     house.close().await?;
     println!("\n{}", if healthy { "The house is in order." } else { "The house needs the remedies above." });
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is wrong with the enterprises' audit chains, the house's own among them; and what is to be said if nothing is.
+async fn audit_log(platform: &Platform) -> Result<(Vec<(String, String)>, String)> {
+    let tenants = store::audit::tenants(&HouseTx::read(&platform.database).await?).await?;
+    let (mut trouble, mut linked) = (Vec::new(), 0);
+    for (tenant, slug) in &tenants {
+        let checked = check::check(platform, *tenant).await?;
+        match checked.chain {
+            Finding::Whole { links } => linked += links,
+            Finding::Broken { sequence, why } => trouble.push((
+                format!("the audit chain of `{slug}` is broken at record {sequence}: {why}"),
+                "compare it with an earlier export, restore it from a backup, and find out who changed it".into(),
+            )),
+        }
+        if checked.lost > 0 {
+            trouble.push((
+                format!("{} audit records of `{slug}` stand outside the chain and do not wait for it", checked.lost),
+                "compare it with an earlier export, restore it from a backup, and find out who changed it".into(),
+            ));
+        }
+        if checked.late > 0 {
+            trouble.push((
+                format!("{} audit records of `{slug}` have waited for their place in the chain too long", checked.late),
+                "see that a server with `worker` runs, and what its log says of the audit chain".into(),
+            ));
+        }
+    }
+    Ok((trouble, format!("{} chains whole: {linked} records", tenants.len())))
 }

@@ -1,5 +1,6 @@
 //! What the command line can do. One file a command.
 
+pub mod audit;
 pub mod demo;
 pub mod doctor;
 pub mod manifest;
@@ -61,11 +62,16 @@ enum Command {
         #[command(subcommand)]
         command: token::Command,
     },
+    /// Check exports of the audit log
+    Audit {
+        #[command(subcommand)]
+        command: audit::Command,
+    },
     /// Print the GraphQL schema
     Schema,
     /// Play a whole campaign against a running server and check that the sums agree
     Demo(demo::Options),
-    /// Check database, roles, row security, ledger and keys, and say what to do
+    /// Check database, roles, row security, ledger, audit log and keys, and say what to do
     Doctor,
 }
 
@@ -76,6 +82,7 @@ pub async fn run(command_line: CommandLine) -> Result<ExitCode> {
             print!("{}", schema::sdl());
             Ok(ExitCode::SUCCESS)
         }
+        Command::Audit { command } => audit::run(&command),
         Command::Demo(options) => demo::run(options).await,
         Command::Serve { tenants } => serve::run(Config::load(&flags)?, &tenants).await,
         Command::Migrate => {

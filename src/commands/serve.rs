@@ -80,7 +80,7 @@ fn settings(config: &Config) -> Settings {
         crowd: config.cost_crowd,
         ..CostLimits::default()
     };
-    Settings { explorer: config.development, origins, cost, ..Settings::default() }
+    Settings { explorer: config.development, origins, proxies: config.proxies.clone(), cost, ..Settings::default() }
 }
 
 /// SIGTERM or SIGINT.

@@ -32,6 +32,10 @@ stored_words! {
         MerchantChanged = "merchant.changed",
         /// A domain was bound or verified.
         DomainChanged = "domain.changed",
+        /// The enterprise was admitted, suspended, closed, renamed, or its partner has disabled or enabled it.
+        EnterpriseChanged = "enterprise.changed",
+        /// A qualification was handed in, decided on or has expired.
+        QualificationChanged = "qualification.changed",
     }
 }
 

@@ -7,6 +7,8 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use crate::platform::address::Block;
+
 /// The file that is read if it is there and no other is named.
 pub const DEFAULT_FILE: &str = "minthouse.toml";
 
@@ -48,6 +50,8 @@ pub struct Config {
     pub otlp_endpoint: Option<String>,
     /// Web origins that may call, or `*`.
     pub origins: Vec<String>,
+    /// The proxies in front, whose word on a caller's address is believed.
+    pub proxies: Vec<Block>,
     /// How much one person may spend a minute, in units of query cost.
     pub cost_per_minute: u32,
     /// How much one person may spend at once.
@@ -72,6 +76,7 @@ impl Default for Config {
             log_format: LogFormat::Text,
             otlp_endpoint: None,
             origins: Vec::new(),
+            proxies: Vec::new(),
             cost_per_minute: 30_000,
             cost_burst: 5_000,
             cost_crowd: 200,
@@ -138,6 +143,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "ORIGIN")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<String>,
+    /// Addresses of a proxy in front, as CIDR; may be repeated [environment: MINTHOUSE_PROXIES='["10.0.0.0/8"]']
+    #[arg(long, global = true, value_name = "CIDR")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub proxies: Vec<Block>,
     /// Query cost that one person may spend a minute [environment: MINTHOUSE_COST_PER_MINUTE; default: 30000]
     #[arg(long, global = true, value_name = "UNITS")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod fault;
+pub mod host;
 pub mod id;
 pub mod language;
 pub mod media;

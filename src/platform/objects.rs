@@ -13,6 +13,7 @@
 //! feature, a constructor beside [`Objects::in_folder`] with parts of at least 5 MiB, and a rule of the bucket that
 //! removes what is older than a day in [`STAGING`]. It must be able to copy only where nothing exists.
 
+mod download;
 mod ticket;
 
 use std::fmt;
@@ -30,6 +31,7 @@ use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, WriteMultipart};
 use uuid::Uuid;
 
+pub use self::download::Download;
 pub use self::ticket::{NoTicket, Ticket};
 use crate::platform::fault::Fault;
 use crate::platform::id;
@@ -59,6 +61,11 @@ impl Key {
     pub fn new(kind: &'static str, owner: Uuid, object: Uuid) -> Self {
         assert!(is_kind(kind), "`{kind}` is no kind of object: it has lower-case letters only");
         Self { kind: kind.to_owned(), owner, object }
+    }
+
+    /// The object's own ID.
+    pub fn object(&self) -> Uuid {
+        self.object
     }
 
     /// What [`fmt::Display`] gives, and nothing else.

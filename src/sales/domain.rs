@@ -1,4 +1,8 @@
 //! H5 domains: an enterprise binds a host, and shows that it is theirs.
+//!
+//! Naming a host costs nothing, so it gives nothing: any number of enterprises may have one host bound and unproved.
+//! Who proves it first claims it in the directory, across all enterprises, and from then on requests to it are that
+//! enterprise's (`tenancy::hosts`).
 
 use serde_json::json;
 
@@ -6,15 +10,17 @@ use crate::events::model::EventType;
 use crate::events::outbox::{self, NewEvent};
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
+use crate::platform::host;
 use crate::platform::refusal::Refusal;
 use crate::platform::vault::hex;
 use crate::sales::SalesServices;
 use crate::sales::model::{BindingState, Domain, DomainId, ProofFailure, SaleErrorCode};
 use crate::sales::store::bindings::{self, NewDomain};
 use crate::tenancy::audit;
+use crate::tenancy::hosts::Hosts;
 use crate::tenancy::permission::Permission;
-use crate::tenancy::scope::{TenantScope, TenantTx};
-use crate::tenancy::store::{DirectoryKind, claim_name_in};
+use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
+use crate::tenancy::store::{DirectoryKind, claim_name_in, look_up};
 
 #[derive(Clone, Debug)]
 pub struct DomainRequest {
@@ -22,14 +28,14 @@ pub struct DomainRequest {
     pub filing_number: String,
 }
 
-/// Binds a host. No two enterprises have one host, so it is claimed across all of them.
+/// Binds a host, which is nobody's until it is proved.
 pub async fn create(
     platform: &Platform,
     scope: &TenantScope,
     request: &DomainRequest,
 ) -> Result<Domain, Refusal<SaleErrorCode>> {
     scope.require(Permission::SaleManage)?;
-    let host = normalise_host(&request.host).ok_or_else(|| {
+    let host = host::normalise(&request.host).ok_or_else(|| {
         Refusal::explained(
             "host",
             SaleErrorCode::InvalidInput,
@@ -48,13 +54,22 @@ pub async fn create(
     }
     let token = hex(&platform.randomness.bytes::<16>());
 
-    let tx = scope.write(&platform.database).await?;
-    let id = DomainId::generate();
-    if !claim_name_in(&tx, DirectoryKind::Host, &host, id.uuid()).await? {
+    // A courtesy: what somebody else has proved cannot be proved again. The proof decides.
+    let owner = look_up(&HouseTx::read(&platform.database).await?, DirectoryKind::Host, &host).await?;
+    if owner.is_some_and(|owner| owner != scope.tenant()) {
         return Err(Refusal::at("host", SaleErrorCode::HostTaken));
     }
+    let tx = scope.write(&platform.database).await?;
+    let id = DomainId::generate();
     let new = NewDomain { id, host: &host, filing_number, verification_token: &token };
-    let domain = bindings::insert_domain_in(&tx, &new).await?;
+    let domain = bindings::insert_domain_in(&tx, &new).await?.ok_or_else(|| {
+        Refusal::explained(
+            "host",
+            SaleErrorCode::HostTaken,
+            "贵企业已绑定该域名，请在 domains 中查看。",
+            "Your enterprise has bound that host already; find it with `domains`.",
+        )
+    })?;
     audit::record_in(&tx, "domainCreate", id.uuid(), None, &domain).await?;
     announce_in(&tx, &domain).await?;
     tx.commit().await?;
@@ -62,9 +77,11 @@ pub async fn create(
 }
 
 /// Looks for the proof on the host. Where it is missing the domain is FAILED, which is a result and may be tried again.
+/// A proof counts for requests to the host from the commit on, on this server at once.
 pub async fn verify(
     platform: &Platform,
     services: &SalesServices,
+    hosts: &Hosts,
     scope: &TenantScope,
     id: DomainId,
 ) -> Result<Domain, Refusal<SaleErrorCode>> {
@@ -79,6 +96,14 @@ pub async fn verify(
     let before = open(bindings::lock_domain_in(&tx, id).await?)?;
     let after = match proof {
         Ok(()) => {
+            if !claim_name_in(&tx, DirectoryKind::Host, &before.host, id.uuid()).await? {
+                return Err(Refusal::explained(
+                    "id",
+                    SaleErrorCode::HostTaken,
+                    "该域名已由其他企业先行验证通过；如确属贵企业，请联系平台运营方。",
+                    "Another enterprise has proved this host first; contact the house if it is yours.",
+                ));
+            }
             let verified = step_in(&tx, &before, BindingState::Verified, None).await?;
             step_in(&tx, &verified, BindingState::Active, None).await?
         }
@@ -86,6 +111,7 @@ pub async fn verify(
     };
     audit::record_in(&tx, "domainVerify", id.uuid(), Some(&before), &after).await?;
     tx.commit().await?;
+    hosts.forget();
     Ok(after)
 }
 
@@ -114,68 +140,4 @@ async fn step_in(
 async fn announce_in(tx: &TenantTx, domain: &Domain) -> Result<(), Fault> {
     let data = json!({ "domainId": domain.id, "host": domain.host, "state": domain.state, "failure": domain.failure });
     outbox::emit_in(tx, NewEvent::new(EventType::DomainChanged, domain.id.uuid(), domain.version, data)?).await
-}
-
-/// A host name of RFC 1123 with at least two labels, in lower case and without the root's dot. The last label begins
-/// with a letter, so no IP address passes for a name.
-pub fn normalise_host(text: &str) -> Option<String> {
-    let host = text.trim().to_ascii_lowercase();
-    let host = host.strip_suffix('.').unwrap_or(&host);
-    let labels: Vec<&[u8]> = host.split('.').map(str::as_bytes).collect();
-    let fits = |label: &&[u8]| {
-        (1..=63).contains(&label.len())
-            && label.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-')
-            && !label.starts_with(b"-")
-            && !label.ends_with(b"-")
-    };
-    let ends_in_letters = labels.last().is_some_and(|label| label.first().is_some_and(u8::is_ascii_lowercase));
-    (host.len() <= 253 && labels.len() >= 2 && labels.iter().all(fits) && ends_in_letters).then(|| host.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn a_host_is_a_name_and_nothing_else() {
-        assert_eq!(normalise_host(" Shop.Example.COM. ").as_deref(), Some("shop.example.com"));
-        assert_eq!(normalise_host("xn--fiqs8s.cn").as_deref(), Some("xn--fiqs8s.cn"));
-        let long = format!("{}.com", "a".repeat(64));
-        let longer = format!("{}com", "a.".repeat(126));
-        for refused in [
-            "",
-            "localhost",
-            "shop.example.com/path",
-            "https://shop.example.com",
-            "shop.example.com:80",
-            "127.0.0.1",
-            "1.2.3",
-            "[::1]",
-            "-a.com",
-            "a-.com",
-            "a..com",
-            ".com",
-            "a.com..",
-            "中文.cn",
-            "a b.com",
-            "user@a.com",
-            "a_b.com",
-            &long,
-            &longer,
-        ] {
-            assert_eq!(normalise_host(refused), None, "{refused}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_normal_host_stays_as_it_is(text in "[a-zA-Z0-9.-]{0,40}") {
-            if let Some(host) = normalise_host(&text) {
-                prop_assert_eq!(normalise_host(&host), Some(host.clone()));
-                prop_assert!(host.parse::<std::net::IpAddr>().is_err());
-            }
-        }
-    }
 }

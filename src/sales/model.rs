@@ -268,7 +268,7 @@ codes!(SaleErrorCode, SaleUserError, {
     MerchantNumberTaken = "MERCHANT_NUMBER_TAKEN": "该商户号已绑定。" / "That merchant number is bound already; list yours with `merchants`.",
     MerchantNotActive = "MERCHANT_NOT_ACTIVE": "该商户号尚未验证通过。" / "The merchant is not active; verify it with `merchantVerify` first.",
     DomainNotFound = "DOMAIN_NOT_FOUND": "没有找到该域名。" / "There is no such domain; list yours with `domains`.",
-    HostTaken = "HOST_TAKEN": "该域名已被绑定。" / "That host is bound already; choose another, or contact the house if it is yours.",
+    HostTaken = "HOST_TAKEN": "该域名已由其他企业验证通过；请换一个，如确属贵企业请联系平台运营方。" / "Another enterprise has proved that host; choose another, or contact the house if it is yours.",
     AlreadyActive = "ALREADY_ACTIVE": "已验证通过，无需重复验证。" / "It was verified already and is in use; there is nothing left to do.",
     ActivityNotFound = "ACTIVITY_NOT_FOUND": "没有找到该发售活动。" / "There is no such sale; check the activity's ID.",
     ActivityFrozen = "ACTIVITY_FROZEN": "活动已提交审核或发布，不能再修改。" / "The activity was handed to review or published; offers are added to a draft.",

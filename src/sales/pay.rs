@@ -55,6 +55,7 @@ pub async fn start(
     scope: &HolderScope,
     id: OrderId,
 ) -> Result<Started, Refusal<SaleErrorCode>> {
+    scope.require_active()?;
     let tx = scope.read(&platform.database).await?;
     let (order, merchant) = with_merchant(&tx, id).await?;
     let overdue = orders::is_overdue(&tx, id).await?;

@@ -1,14 +1,23 @@
-//! The audit log: who did what, with digests of before and after. The server's role can add to it and read it, nothing else.
+//! The audit log: who did what, with digests of before and after. The server's role can add to it and read it, nothing
+//! else.
+//!
+//! A record is written in the transaction of the change itself, and waits there. Numbering it at once would queue all of
+//! an enterprise's changes behind one another; so a job ([`job::AuditChainJob`]) numbers and links what waits, without a
+//! gap, a moment later. [`chain`] says what a link covers and how a chain is followed; [`check`] follows the one in the
+//! database. Somebody who owns the database could write a whole new chain: an export that lies elsewhere, or no more
+//! than its last hash, shows that.
 
-use diesel::{ExpressionMethods, insert_into};
+pub mod chain;
+pub mod check;
+pub mod job;
+
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::platform::fault::Fault;
 use crate::platform::vault::sha256;
-use crate::schema::audit_records;
-use crate::tenancy::model::AuditRecordId;
 use crate::tenancy::scope::TenantTx;
+use crate::tenancy::store::audit::{self as store, NewRecord};
 
 /// Writes one record in the transaction of the change itself. `before` is `None` for what is new.
 pub async fn record_in<T: Serialize>(
@@ -20,16 +29,5 @@ pub async fn record_in<T: Serialize>(
 ) -> Result<(), Fault> {
     let digest = |value: &T| serde_json::to_vec(value).map(|json| sha256(&json).to_vec()).map_err(Fault::internal);
     let (before, after) = (before.map(digest).transpose()?, digest(after)?);
-    let row = (
-        audit_records::tenant_id.eq(tx.tenant()),
-        audit_records::id.eq(AuditRecordId::generate()),
-        audit_records::actor_kind.eq(tx.actor().kind),
-        audit_records::actor_id.eq(tx.actor().id),
-        audit_records::action.eq(action.to_owned()),
-        audit_records::subject_id.eq(subject),
-        audit_records::before_digest.eq(before),
-        audit_records::after_digest.eq(after),
-        audit_records::request_id.eq(tx.request_id().to_owned()),
-    );
-    tx.execute_exactly(1, insert_into(audit_records::table).values(row)).await
+    store::insert_in(tx, NewRecord { action, subject, before, after }).await
 }

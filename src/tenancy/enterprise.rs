@@ -1,18 +1,22 @@
 //! Enterprises are provisioned by the house: by mutation, or from a manifest.
 
+use serde_json::json;
+
+use crate::events::model::EventType;
+use crate::events::outbox::{self, NewEvent};
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::randomness::Randomness;
 use crate::platform::refusal::Refusal;
 use crate::platform::vault::{SealingKey, WrongKey};
 use crate::tenancy::audit;
-use crate::tenancy::model::{EnterpriseErrorCode, EnterpriseId, EnterpriseKind, EnterpriseState};
+use crate::tenancy::model::{Enterprise, EnterpriseErrorCode, EnterpriseId, EnterpriseKind, EnterpriseState};
 use crate::tenancy::operator::{self, OperatorRequest};
 use crate::tenancy::password;
 use crate::tenancy::permission::Role;
 use crate::tenancy::review::Decision;
 use crate::tenancy::scope::{HouseScope, TenantTx};
-use crate::tenancy::store::{self, DirectoryKind};
+use crate::tenancy::store::{self, DirectoryKind, enterprise_row};
 
 /// The house's own slug.
 pub const RESERVED_SLUG: &str = "house";
@@ -65,12 +69,7 @@ async fn provision(
     let tx = house.write_within(&platform.database, id).await?;
     let names = (request.name_chinese.as_str(), request.name_english.as_str());
     store::insert_enterprise_in(&tx, &request.slug, names, request.kind, EnterpriseState::Active).await?;
-    if !store::claim_name_in(&tx, DirectoryKind::Slug, &request.slug, id.uuid()).await? {
-        return Err(Refusal::at("slug", EnterpriseErrorCode::SlugTaken));
-    }
-    let data_key = SealingKey::new(platform.randomness.bytes());
-    let wrapped = platform.master_key.seal(&*platform.randomness, &purpose(id), data_key.expose());
-    store::insert_data_key_in(&tx, 1, wrapped).await?;
+    furnish_in(platform, &tx, &request.slug).await?;
     let owner = OperatorRequest {
         sign_in: &request.owner_sign_in,
         name: &request.owner_name,
@@ -83,12 +82,44 @@ async fn provision(
     Ok(id)
 }
 
+/// What every enterprise has beside its row: its name in the directory and its data key.
+pub async fn furnish_in(platform: &Platform, tx: &TenantTx, slug: &str) -> Result<(), Refusal<EnterpriseErrorCode>> {
+    let id = tx.tenant();
+    if !store::claim_name_in(tx, DirectoryKind::Slug, slug, id.uuid()).await? {
+        return Err(Refusal::at("slug", EnterpriseErrorCode::SlugTaken));
+    }
+    let data_key = SealingKey::new(platform.randomness.bytes());
+    let wrapped = platform.master_key.seal(&*platform.randomness, &purpose(id), data_key.expose());
+    Ok(store::insert_data_key_in(tx, 1, wrapped).await?)
+}
+
 /// Hears the house's word on an enterprise that registered itself. One that was refused stays as it was, knows why, and
 /// may hand itself in again.
 pub async fn decided_in(tx: &TenantTx, decision: &Decision) -> Result<(), Fault> {
+    let before = enterprise_row::lock_in(tx).await?.ok_or(Fault::NotFound)?;
     let state = if decision.approved { EnterpriseState::Active } else { EnterpriseState::Pending };
-    store::move_enterprise_in(tx, EnterpriseState::Pending, state, decision.remark.as_deref()).await?;
-    audit::record_in(tx, "enterpriseReview", tx.tenant().uuid(), None, &state).await
+    if before.state != EnterpriseState::Pending {
+        return Err(Fault::internal(anyhow::anyhow!("{} was reviewed while it was {:?}", before.id, before.state)));
+    }
+    let after = enterprise_row::set_state_in(tx, state, decision.remark.as_deref()).await?;
+    audit::record_in(tx, "enterpriseReview", tx.tenant().uuid(), Some(&before.state), &after.state).await?;
+    announce_in(tx, &after).await
+}
+
+/// Tells the world where the enterprise stands now.
+pub async fn announce_in(tx: &TenantTx, enterprise: &Enterprise) -> Result<(), Fault> {
+    let data = json!({
+        "enterpriseId": enterprise.id,
+        "slug": enterprise.slug,
+        "name": { "chinese": enterprise.name_chinese, "english": enterprise.name_english },
+        "state": enterprise.state,
+        "reason": enterprise.state_reason,
+        "corpOpenId": enterprise.corp_open_id,
+        "disabledAt": enterprise.disabled_at,
+        "expiresAt": enterprise.expires_at,
+    });
+    let (subject, version) = (enterprise.id.uuid(), enterprise.version);
+    outbox::emit_in(tx, NewEvent::new(EventType::EnterpriseChanged, subject, version, data)?).await
 }
 
 /// What an enterprise's personal data is sealed and searched with.
@@ -136,13 +167,27 @@ fn purpose(tenant: EnterpriseId) -> String {
     format!("{DATA_KEY}/{tenant}")
 }
 
-fn check(request: &EnterpriseRequest) -> Result<(), Refusal<EnterpriseErrorCode>> {
+/// Whether a slug has the form of one and is not the house's.
+pub fn is_slug(slug: &str) -> bool {
+    (2..=40).contains(&slug.len())
+        && slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+        && !slug.starts_with('-')
+        && slug != RESERVED_SLUG
+}
+
+/// Whether a text will do as a name.
+pub fn is_name(name: &str) -> bool {
+    !name.trim().is_empty() && name.chars().count() <= 80
+}
+
+/// Whether a text will do as a sign-in name.
+pub fn is_sign_in(sign_in: &str) -> bool {
+    sign_in.trim().len() >= 3 && sign_in.len() <= 254
+}
+
+pub fn check(request: &EnterpriseRequest) -> Result<(), Refusal<EnterpriseErrorCode>> {
     use EnterpriseErrorCode::InvalidInput;
-    let slug_fits = (2..=40).contains(&request.slug.len())
-        && request.slug.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        && !request.slug.starts_with('-')
-        && request.slug != RESERVED_SLUG;
-    if !slug_fits {
+    if !is_slug(&request.slug) {
         return Err(Refusal::explained(
             "slug",
             InvalidInput,
@@ -158,23 +203,37 @@ fn check(request: &EnterpriseRequest) -> Result<(), Refusal<EnterpriseErrorCode>
             "There is one house, and it is not created this way; choose STANDARD or PLATFORM.",
         ));
     }
-    for (field, name) in [("name.chinese", &request.name_chinese), ("name.english", &request.name_english)] {
-        if name.trim().is_empty() || name.chars().count() > 80 {
-            return Err(Refusal::explained(
-                field,
-                InvalidInput,
-                "名称须为 1 到 80 个字符。",
-                "A name has 1 to 80 characters.",
-            ));
-        }
+    check_names(&request.name_chinese, &request.name_english)?;
+    if !is_name(&request.owner_name) {
+        return Err(Refusal::explained(
+            "ownerName",
+            InvalidInput,
+            "姓名须为 1 到 80 个字符。",
+            "An owner's name has 1 to 80 characters.",
+        ));
     }
-    if request.owner_sign_in.trim().len() < 3 || request.owner_sign_in.len() > 254 {
+    if !is_sign_in(&request.owner_sign_in) {
         return Err(Refusal::explained(
             "ownerSignIn",
             InvalidInput,
             "登录名须为 3 到 254 个字符。",
             "A sign-in name has 3 to 254 characters.",
         ));
+    }
+    Ok(())
+}
+
+/// What an enterprise may be called.
+pub fn check_names(chinese: &str, english: &str) -> Result<(), Refusal<EnterpriseErrorCode>> {
+    for (field, name) in [("name.chinese", chinese), ("name.english", english)] {
+        if !is_name(name) {
+            return Err(Refusal::explained(
+                field,
+                EnterpriseErrorCode::InvalidInput,
+                "名称须为 1 到 80 个字符。",
+                "A name has 1 to 80 characters.",
+            ));
+        }
     }
     Ok(())
 }

@@ -1,5 +1,13 @@
 //! Enterprises, operators and sign-in in GraphQL. What grew larger stands in files of its own beside this one.
 
+pub mod audit;
+pub mod branches;
+pub mod clients;
+pub mod hosts;
+pub mod operators;
+pub mod passwords;
+pub mod qualifications;
+pub mod registration;
 pub mod sessions;
 pub mod sso;
 
@@ -18,12 +26,13 @@ use crate::platform::page::{CreatedOrder, Page, PageRule};
 use crate::tenancy::enterprise::{self, EnterpriseRequest};
 use crate::tenancy::model::{
     Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, EnterpriseUserError, Operator, OperatorId,
-    SignInUserError,
+    OperatorState, SignInUserError,
 };
 use crate::tenancy::permission::{Permission, Role};
-use crate::tenancy::scope::{ActorKind, Caller, HouseTx};
+use crate::tenancy::scope::{ActorKind, Caller, HouseTx, TenantScope};
+use crate::tenancy::sign_in::{self, SignInRequest};
 use crate::tenancy::token::Tokens;
-use crate::tenancy::{sign_in, store};
+use crate::tenancy::{branch_view, store};
 use crate::words;
 
 const ENTERPRISE_PAGES: PageRule = PageRule { list: "enterprises", default: 20, maximum: 100 };
@@ -56,6 +65,15 @@ impl EnterpriseObject {
     /// Where it stands.
     async fn state(&self) -> EnterpriseState {
         self.0.state
+    }
+
+    /// Why it stands there, as the house said. For its own people and the house.
+    async fn state_reason(&self, ctx: &Context<'_>) -> Option<&str> {
+        match &ctx.request().caller {
+            Caller::House(_) => self.0.state_reason.as_deref(),
+            Caller::Enterprise(scope) if scope.tenant() == self.0.id => self.0.state_reason.as_deref(),
+            _ => None,
+        }
     }
 
     /// Counts up with every change.
@@ -93,6 +111,31 @@ impl OperatorObject {
     async fn role(&self) -> Role {
         self.0.role
     }
+
+    /// Whether they may come in.
+    async fn state(&self) -> OperatorState {
+        self.0.state
+    }
+
+    /// Whether they sign in with a password; who comes by single sign-on alone has none.
+    async fn has_password(&self) -> bool {
+        self.0.password_hash.is_some()
+    }
+
+    /// Whether two-step sign-in is on.
+    async fn has_totp(&self) -> bool {
+        self.0.totp_confirmed_at.is_some()
+    }
+
+    /// Counts up with every change.
+    async fn version(&self) -> i32 {
+        self.0.version
+    }
+
+    /// When they became an operator.
+    async fn created_at(&self) -> DateTime<Utc> {
+        self.0.created_at
+    }
 }
 
 words! {
@@ -122,15 +165,37 @@ pub struct Viewer {
     pub kind: ViewerKind,
     /// The enterprise that the token is for.
     pub enterprise: Option<EnterpriseObject>,
+    /// The person at the console, an enterprise's or the house's.
+    pub operator: Option<OperatorObject>,
 }
 
 /// What can be read of who acts.
 #[derive(MergedObject, Default)]
-pub struct TenancyQuery(EnterpriseQuery, sessions::SessionQuery, sso::SsoQuery);
+pub struct TenancyQuery(
+    EnterpriseQuery,
+    sessions::SessionQuery,
+    operators::StaffQuery,
+    clients::ClientQuery,
+    audit::AuditQuery,
+    hosts::HostQuery,
+    sso::SsoQuery,
+    qualifications::QualificationQuery,
+    branches::BranchQuery,
+);
 
 /// What can be done about who acts.
 #[derive(MergedObject, Default)]
-pub struct TenancyMutation(EnterpriseMutation, sessions::SessionMutation, sso::SsoMutation);
+pub struct TenancyMutation(
+    EnterpriseMutation,
+    sessions::SessionMutation,
+    operators::StaffMutation,
+    passwords::PasswordMutation,
+    clients::ClientMutation,
+    sso::SsoMutation,
+    registration::RegistrationMutation,
+    qualifications::QualificationMutation,
+    branches::BranchMutation,
+);
 
 #[derive(Default)]
 pub struct EnterpriseQuery;
@@ -150,17 +215,23 @@ impl EnterpriseQuery {
             Caller::House(_) => ViewerKind::House,
             Caller::Person(_) => ViewerKind::Person,
         };
+        // Whoever asks only what kind of caller they are costs no statement.
+        let wanted = |field: &str| ctx.look_ahead().field(field).exists();
         let enterprise = match ctx.request().caller {
-            Caller::Enterprise(_) | Caller::Holder(_) => {
+            Caller::Enterprise(_) | Caller::Holder(_) if wanted("enterprise") => {
                 let tx = read(ctx).await?;
                 store::enterprise(&tx).await.map_err(raise)?
             }
-            Caller::Anonymous | Caller::House(_) | Caller::Person(_) => None,
+            _ => None,
         };
-        Ok(Viewer { kind, enterprise: enterprise.map(EnterpriseObject) })
+        let operator = match ctx.request().console().ok().and_then(|scope| Some((scope.operator().ok()?, scope))) {
+            Some((id, scope)) if wanted("operator") => find_operator(ctx, &scope, id).await?,
+            _ => None,
+        };
+        Ok(Viewer { kind, enterprise: enterprise.map(EnterpriseObject), operator })
     }
 
-    /// One enterprise by ID: your own, or any if you are the house.
+    /// One enterprise by ID: your own, a branch of yours, or any if you are the house.
     async fn enterprise(&self, ctx: &Context<'_>, id: EnterpriseId) -> Result<Option<EnterpriseObject>> {
         find(ctx, id).await
     }
@@ -183,11 +254,24 @@ impl EnterpriseQuery {
         Ok(connect(&page, rows, total, |row| row.id, EnterpriseObject))
     }
 
-    /// One of the enterprise's operators by ID.
+    /// One of the operators at your console by ID. Needs `ENTERPRISE_READ`.
     async fn operator(&self, ctx: &Context<'_>, id: OperatorId) -> Result<Option<OperatorObject>> {
-        ctx.request().enterprise().and_then(|scope| scope.require(Permission::EnterpriseRead)).map_err(raise)?;
-        Ok(ctx.loaders().one(id).await.map_err(raise)?.map(OperatorObject))
+        let scope = ctx.request().console().map_err(raise)?;
+        scope.require(Permission::EnterpriseRead).map_err(raise)?;
+        find_operator(ctx, &scope, id).await
     }
+}
+
+/// The house has no loaders, so it reads for itself.
+async fn find_operator(ctx: &Context<'_>, scope: &TenantScope, id: OperatorId) -> Result<Option<OperatorObject>> {
+    let found = match ctx.request().caller {
+        Caller::House(_) => {
+            let tx = scope.read(&ctx.platform().database).await.map_err(raise)?;
+            store::operators_by_id(&tx, &[id]).await.map_err(raise)?.remove(&id)
+        }
+        _ => ctx.loaders().one(id).await.map_err(raise)?,
+    };
+    Ok(found.map(OperatorObject))
 }
 
 /// An enterprise as far as the caller may see it.
@@ -202,7 +286,17 @@ pub async fn look_up(ctx: &Context<'_>, id: EnterpriseId) -> std::result::Result
             let tx = HouseTx::read(&ctx.platform().database).await?;
             store::enterprises_by_id(&tx, &[id]).await?.remove(&id)
         }
-        _ => store::enterprise(&*ctx.request().reader.transaction().await?).await?.filter(|own| own.id == id),
+        caller => {
+            let tx = ctx.request().reader.transaction().await?;
+            match (store::enterprise(&tx).await?.filter(|own| own.id == id), caller) {
+                (Some(own), _) => Some(own),
+                // A partner also sees who its branches are.
+                (None, Caller::Enterprise(scope)) if scope.require(Permission::BranchRead).is_ok() => {
+                    branch_view::by_id(ctx.platform(), &tx, id).await?
+                }
+                (None, _) => None,
+            }
+        }
     };
     Ok(found.map(EnterpriseObject))
 }
@@ -214,6 +308,10 @@ pub struct OperatorSignInInput {
     pub sign_in: String,
     /// The password.
     pub password: String,
+    /// Where two-step sign-in is on: the six digits that the app shows, or a recovery code.
+    pub code: Option<String>,
+    /// What an earlier sign-in on this device gave as `deviceToken`: strangers' guesses then do not slow you down.
+    pub device_token: Option<String>,
 }
 
 /// What came of signing in.
@@ -225,6 +323,8 @@ pub struct OperatorSignInPayload {
     pub expires_at: Option<DateTime<Utc>>,
     /// Good once, for the next token: hand it to `sessionRefresh`.
     pub refresh_token: Option<String>,
+    /// Keep it on this device and send it with the next sign-in.
+    pub device_token: Option<String>,
     /// Who signed in.
     pub operator: Option<OperatorObject>,
     /// Why nobody was signed in, if nobody was.
@@ -264,17 +364,26 @@ pub struct EnterpriseMutation;
 #[Object]
 impl EnterpriseMutation {
     /// Signs an operator in with a password. The token is good for a quarter of an hour; `sessionRefresh` gives the next.
+    /// `TOTP_REQUIRED` asks for the same once more with a code. After several failures each next attempt has to wait.
     async fn operator_sign_in(&self, ctx: &Context<'_>, input: OperatorSignInInput) -> Result<OperatorSignInPayload> {
         let tokens = ctx.data_unchecked::<Arc<Tokens>>();
-        let outcome = payload::run(ctx, SignInUserError::from_problem, || {
-            sign_in::sign_in(ctx.platform(), tokens, &input.sign_in, &input.password, &ctx.request().visit)
-        })
-        .await?;
+        let request = SignInRequest {
+            sign_in: &input.sign_in,
+            password: &input.password,
+            code: input.code.as_deref(),
+            device_token: input.device_token.as_deref(),
+            visit: &ctx.request().visit,
+            request_id: ctx.request().request_id.clone(),
+        };
+        let outcome =
+            payload::run(ctx, SignInUserError::from_problem, || sign_in::sign_in(ctx.platform(), tokens, &request))
+                .await?;
         Ok(match outcome.value {
             Some(done) => OperatorSignInPayload {
                 token: Some(done.granted.token),
                 expires_at: Some(done.granted.expires_at),
                 refresh_token: done.granted.refresh_token,
+                device_token: Some(done.device_token),
                 operator: Some(OperatorObject(done.operator)),
                 user_errors: Vec::new(),
             },

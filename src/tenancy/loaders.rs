@@ -18,7 +18,8 @@ use futures_util::task::{FutureObj, Spawn, SpawnError};
 use futures_util::{FutureExt, Stream, StreamExt};
 
 use crate::platform::fault::Fault;
-use crate::tenancy::model::{Operator, OperatorId};
+use crate::tenancy::model::clients::{ApiClient, ApiClientSecret};
+use crate::tenancy::model::{ApiClientId, Operator, OperatorId};
 use crate::tenancy::reader::Reader;
 use crate::tenancy::scope::TenantTx;
 use crate::tenancy::store;
@@ -119,6 +120,28 @@ impl Timer for NextTurn {
             }
         }
         .boxed()
+    }
+}
+
+/// The secrets of an API client, newest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SecretsOf(pub ApiClientId);
+
+impl Batch for ApiClientId {
+    type Value = ApiClient;
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, ApiClient>, Fault> {
+        store::clients::by_id(tx, keys).await
+    }
+}
+
+impl Batch for SecretsOf {
+    type Value = Vec<ApiClientSecret>;
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, Vec<ApiClientSecret>>, Fault> {
+        let clients: Vec<ApiClientId> = keys.iter().map(|key| key.0).collect();
+        let found = store::clients::secrets_of(tx, &clients).await?;
+        Ok(found.into_iter().map(|(client, secrets)| (SecretsOf(client), secrets)).collect())
     }
 }
 

@@ -20,7 +20,18 @@ pub struct OperatorRequest<'a> {
 
 /// Adds an operator; the sign-in name is claimed across all tenants.
 pub async fn add_in(tx: &TenantTx, request: OperatorRequest<'_>) -> Result<OperatorId, Refusal<EnterpriseErrorCode>> {
-    let (id, sign_in) = (OperatorId::generate(), normalise_sign_in(request.sign_in));
+    let id = OperatorId::generate();
+    add_as_in(tx, id, request).await?;
+    Ok(id)
+}
+
+/// The same under an ID that is known already.
+pub async fn add_as_in(
+    tx: &TenantTx,
+    id: OperatorId,
+    request: OperatorRequest<'_>,
+) -> Result<(), Refusal<EnterpriseErrorCode>> {
+    let sign_in = normalise_sign_in(request.sign_in);
     if !store::claim_name_in(tx, DirectoryKind::SignIn, &sign_in, id.uuid()).await? {
         return Err(Refusal::at("signIn", EnterpriseErrorCode::SignInTaken));
     }
@@ -35,5 +46,5 @@ pub async fn add_in(tx: &TenantTx, request: OperatorRequest<'_>) -> Result<Opera
         sso_subject: None,
     };
     store::insert_operator_in(tx, operator).await?;
-    Ok(id)
+    Ok(())
 }

@@ -90,6 +90,15 @@ impl Permission {
     }
 }
 
+impl Permission {
+    /// What a partner may be given within one of its branches. A branch has no branches; and who acts for a quarter of
+    /// an hour makes no people, keys or sign-on that would be there after it.
+    pub fn may_act_within_a_branch(self) -> bool {
+        use Permission::*;
+        !matches!(self, BranchRead | BranchManage | BranchAct | OperatorManage | ClientManage | SsoManage)
+    }
+}
+
 impl EnterpriseState {
     /// Whether the enterprise's own people may do this while it is in this state.
     pub fn admits(self, permission: Permission) -> bool {
@@ -162,6 +171,10 @@ impl Permissions {
 
     pub fn is_within(self, other: Permissions) -> bool {
         self.0 & !other.0 == 0
+    }
+
+    pub fn and(self, other: Permissions) -> Self {
+        Self(self.0 & other.0)
     }
 
     pub fn without(self, permission: Permission) -> Self {
@@ -253,6 +266,16 @@ mod tests {
         }
         assert!("CATALOG_READ EVERYTHING".parse::<Permissions>().is_err());
         assert_eq!("".parse::<Permissions>().unwrap(), Permissions::default());
+    }
+
+    #[test]
+    fn within_a_branch_nobody_makes_branches_or_what_outlasts_the_token() {
+        let within: Permissions =
+            Permission::ALL.iter().copied().filter(|permission| permission.may_act_within_a_branch()).collect();
+        for permission in within.iter() {
+            assert!(!permission.name().starts_with("BRANCH_"), "{permission:?}");
+        }
+        assert!(within.contains(Permission::ActivityManage) && !within.contains(Permission::ClientManage));
     }
 
     #[test]

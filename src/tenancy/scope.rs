@@ -13,7 +13,9 @@ use uuid::Uuid;
 
 use crate::platform::db::{Access, Database, Session, Transaction};
 use crate::platform::fault::Fault;
-use crate::tenancy::model::{ApiClientId, EnterpriseId, EnterpriseState, HolderId, OperatorId, SessionId};
+use crate::tenancy::model::{
+    ApiClientId, ApiClientSecretId, EnterpriseId, EnterpriseState, HolderId, OperatorId, SessionId,
+};
 use crate::tenancy::permission::{Permission, Permissions, Role};
 use crate::words;
 
@@ -59,6 +61,8 @@ pub struct TenantScope {
     /// As it was when the caller came in.
     state: EnterpriseState,
     session: Option<SessionId>,
+    /// What an API client showed.
+    secret: Option<ApiClientSecretId>,
     request_id: Arc<str>,
 }
 
@@ -135,7 +139,7 @@ impl TenantScope {
     }
 
     fn new(tenant: EnterpriseId, actor: Actor, grant: Grant, request_id: Arc<str>) -> Self {
-        Self { tenant, actor, grant, state: EnterpriseState::Active, session: None, request_id }
+        Self { tenant, actor, grant, state: EnterpriseState::Active, session: None, secret: None, request_id }
     }
 
     /// In the state that the enterprise is in: while it does not work, its people can do little.
@@ -148,12 +152,28 @@ impl TenantScope {
         Self { session, ..self }
     }
 
+    /// On the strength of a client's secret.
+    pub fn showing(self, secret: ApiClientSecretId) -> Self {
+        Self { secret: Some(secret), ..self }
+    }
+
+    /// The same actor at work in a branch. Which enterprises are branches of whom stands in the partner's `branches`:
+    /// look there first. Opens transactions and passes no check.
+    pub fn within_branch(&self, branch: EnterpriseId) -> Self {
+        Self::of_partner(branch, self.actor.id, Permissions::default(), self.request_id.clone())
+    }
+
     pub fn tenant(&self) -> EnterpriseId {
         self.tenant
     }
 
     pub fn actor(&self) -> Actor {
         self.actor
+    }
+
+    /// The secret that an API client showed: what is made for it ends with it.
+    pub fn secret(&self) -> Option<ApiClientSecretId> {
+        self.secret
     }
 
     pub fn session(&self) -> Option<SessionId> {

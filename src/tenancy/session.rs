@@ -236,10 +236,13 @@ pub async fn end_own(
     let id = id.or(present).ok_or_else(not_found)?;
     let session = sessions::lock_in(&tx, id).await?.filter(|session| session.subject_id == subject);
     let session = session.ok_or_else(not_found)?;
-    if end_in(&tx, &[session.id], "SIGNED_OUT").await? == 1 {
-        audit::record_in(&tx, "sessionEnd", session.id.uuid(), None, &json!({ "session": session.id })).await?;
-    }
+    let ended = end_in(&tx, &[session.id], "SIGNED_OUT").await? == 1;
+    let before = json!({ "session": session.id, "endedAt": session.revoked_at });
     let session = sessions::lock_in(&tx, id).await?.ok_or_else(not_found)?;
+    if ended {
+        let after = json!({ "session": session.id, "endedAt": session.revoked_at });
+        audit::record_in(&tx, "sessionEnd", session.id.uuid(), Some(&before), &after).await?;
+    }
     let tenant = tx.tenant();
     tx.commit().await?;
     standings.forget(tenant);

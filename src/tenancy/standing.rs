@@ -18,8 +18,10 @@ use crate::platform::fault::Fault;
 use crate::tenancy::model::{
     ApiClientId, ApiClientSecretId, Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, SessionId,
 };
+use crate::tenancy::permission::Permissions;
 use crate::tenancy::scope::TenantScope;
-use crate::tenancy::store::{self, ClientStanding};
+use crate::tenancy::store;
+use crate::tenancy::store::clients::{self, ClientStanding};
 use crate::tenancy::token::{Claims, Identity};
 
 /// For how long what was read is believed. Revocations made by another server are late by this much at most.
@@ -51,17 +53,18 @@ impl Standing {
         }
     }
 
+    /// What the client may do at present: less than its token says, where its scopes were narrowed since.
     fn client_holds(
         &self,
         client: ApiClientId,
         secret: ApiClientSecretId,
         address: Option<IpAddr>,
-    ) -> Result<(), Fault> {
+    ) -> Result<Permissions, Fault> {
         if self.revoked.contains(&secret.uuid()) {
             return Err(Fault::Unauthenticated("the client's secret was revoked; use its present one"));
         }
         match self.clients.get(&client) {
-            Some(client) if client.active && client.allows(address) => Ok(()),
+            Some(client) if client.active && client.allows(address) => Ok(client.scopes),
             Some(client) if client.active => {
                 Err(Fault::Unauthenticated("this address is not on the client's allow-list"))
             }
@@ -101,6 +104,15 @@ impl Entry {
     }
 }
 
+/// How a token's bearer may come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Admission {
+    /// The state that their enterprise is in.
+    pub state: EnterpriseState,
+    /// What a machine may do at present, whatever its token says.
+    pub scopes: Option<Permissions>,
+}
+
 /// The standings of the enterprises whose people are about.
 pub struct Standings {
     platform: Arc<Platform>,
@@ -133,22 +145,28 @@ impl Standings {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
     }
 
-    /// Whether the token's bearer may still come in, and the state that their enterprise is in.
-    pub async fn check(&self, claims: &Claims, address: Option<IpAddr>) -> Result<EnterpriseState, Fault> {
+    /// Whether the token's bearer may still come in, and how.
+    pub async fn check(&self, claims: &Claims, address: Option<IpAddr>) -> Result<Admission, Fault> {
+        let mut scopes = None;
         if matches!(claims.identity, Identity::Person { .. }) {
-            return Ok(EnterpriseState::Active);
+            return Ok(Admission { state: EnterpriseState::Active, scopes });
         }
         let standing = self.of(claims.tenant).await?;
         match claims.identity {
             Identity::Operator { .. } | Identity::House { .. } | Identity::Holder { .. } => {
                 standing.session_holds(claims.sid)?;
             }
-            Identity::Client { client, secret, .. } => standing.client_holds(client, secret, address)?,
+            Identity::Client { client, secret, .. } => {
+                let standing = self.knowing(claims.tenant, standing.clone(), client).await?;
+                scopes = Some(standing.client_holds(client, secret, address)?);
+            }
             Identity::Partner { partner, .. } => {
                 self.partner(&standing, partner).await?.session_holds(claims.sid)?;
             }
             Identity::PartnerClient { partner, client, secret, .. } => {
-                self.partner(&standing, partner).await?.client_holds(client, secret, address)?;
+                let theirs = self.partner(&standing, partner).await?;
+                let theirs = self.knowing(partner, theirs, client).await?;
+                scopes = Some(theirs.client_holds(client, secret, address)?);
             }
             Identity::Person { .. } => {}
         }
@@ -162,13 +180,33 @@ impl Standings {
                 _ => EnterpriseState::Suspended,
             };
         }
-        match state {
+        match (state, &claims.identity) {
             // What holders own outlives the enterprise that gave it to them.
-            EnterpriseState::Closed if !matches!(claims.identity, Identity::Holder { .. }) => {
+            (EnterpriseState::Closed, identity) if !matches!(identity, Identity::Holder { .. }) => {
                 Err(Fault::Unauthenticated("the enterprise is closed"))
             }
-            state => Ok(state),
+            // A partner has other ways to see to a branch that does not work than to act within it.
+            (
+                EnterpriseState::Pending | EnterpriseState::Suspended,
+                Identity::Partner { .. } | Identity::PartnerClient { .. },
+            ) => Err(Fault::Unauthenticated("the branch does not work at present")),
+            (state, _) => Ok(Admission { state, scopes }),
         }
+    }
+
+    /// A standing that knows the client. One that has just been made comes before what is kept has run out; as only we
+    /// sign tokens, nobody can have us look again and again.
+    async fn knowing(
+        &self,
+        tenant: EnterpriseId,
+        standing: Arc<Standing>,
+        client: ApiClientId,
+    ) -> Result<Arc<Standing>, Fault> {
+        if standing.clients.contains_key(&client) {
+            return Ok(standing);
+        }
+        self.forget(tenant);
+        self.of(tenant).await
     }
 
     async fn partner(&self, branch: &Standing, partner: EnterpriseId) -> Result<Arc<Standing>, Fault> {
@@ -185,7 +223,7 @@ impl Standings {
     async fn look(&self, tenant: EnterpriseId) -> Result<Standing, Fault> {
         let tx = TenantScope::of_system(tenant).read(&self.platform.database).await?;
         let (enterprise, revoked, clients) =
-            futures_util::try_join!(store::enterprise(&tx), store::revoked_lately(&tx), store::client_standings(&tx))?;
+            futures_util::try_join!(store::enterprise(&tx), store::revoked_lately(&tx), clients::standings(&tx))?;
         let enterprise = enterprise.ok_or(Fault::Unauthenticated("there is no such enterprise"))?;
         let mut state = enterprise.state;
         if enterprise.disabled_at.is_some() && state == EnterpriseState::Active {

@@ -1,30 +1,30 @@
 //! SQL over enterprises, operators, the directory and data keys.
 
+pub mod audit;
+pub mod branches;
+pub mod clients;
+pub mod documents;
+pub mod enterprise_row;
+pub mod operators;
 pub mod qualifications;
 pub mod sessions;
 pub mod sso;
+pub mod sweep;
 pub mod throttles;
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 
-use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into, update};
+use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into};
 
 use crate::paged;
-use crate::platform::address::Block;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
-use crate::schema::{
-    api_client_secrets, api_clients, data_keys, directory_entries, enterprises, event_sequences, manifest_entries,
-    operators,
-};
-use crate::tenancy::model::{
-    ApiClientId, Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, NewOperator, Operator, OperatorId,
-    OperatorState,
-};
-use crate::tenancy::permission::Role;
+use crate::schema::{api_client_secrets, data_keys, directory_entries, enterprises, event_sequences, manifest_entries};
+use crate::tenancy::model::{Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState};
 use crate::tenancy::scope::{HouseTx, TenantTx};
 use crate::words;
+
+pub use operators::{first_operator_with_role, insert_operator_in, operator_by_sign_in, operators_by_id};
 
 words! {
     /// What an entry of the directory is the key of.
@@ -51,6 +51,14 @@ pub async fn look_up(tx: &HouseTx, kind: DirectoryKind, key: &str) -> Result<Opt
             .select(directory_entries::tenant_id),
     )
     .await
+}
+
+/// Every bound host, and whose it is.
+pub async fn hosts(tx: &HouseTx) -> Result<HashMap<String, EnterpriseId>, Fault> {
+    let query = directory_entries::table
+        .filter(directory_entries::kind.eq(DirectoryKind::Host))
+        .select((directory_entries::key, directory_entries::tenant_id));
+    Ok(tx.load::<(String, EnterpriseId), _, _>(query).await?.into_iter().collect())
 }
 
 /// Claims a name across tenants; `false` where somebody has it.
@@ -87,25 +95,6 @@ pub async fn enterprise(tx: &TenantTx) -> Result<Option<Enterprise>, Fault> {
     tx.optional(enterprises::table.filter(enterprises::tenant_id.eq(tx.tenant())).select(Enterprise::as_select())).await
 }
 
-/// Moves the enterprise from one state to another; fails where it is not in the former.
-pub async fn move_enterprise_in(
-    tx: &TenantTx,
-    from: EnterpriseState,
-    to: EnterpriseState,
-    reason: Option<&str>,
-) -> Result<(), Fault> {
-    let statement = update(enterprises::table)
-        .filter(enterprises::tenant_id.eq(tx.tenant()))
-        .filter(enterprises::state.eq(from))
-        .set((
-            enterprises::state.eq(to),
-            enterprises::state_reason.eq(reason.map(str::to_owned)),
-            enterprises::version.eq(enterprises::version + 1),
-            enterprises::updated_at.eq(diesel::dsl::now),
-        ));
-    tx.execute_exactly(1, statement).await
-}
-
 pub async fn enterprises_by_id(tx: &HouseTx, ids: &[EnterpriseId]) -> Result<HashMap<EnterpriseId, Enterprise>, Fault> {
     let rows: Vec<Enterprise> = tx
         .load(enterprises::table.filter(enterprises::tenant_id.eq_any(ids.to_vec())).select(Enterprise::as_select()))
@@ -131,46 +120,6 @@ pub async fn list_enterprises(tx: &HouseTx, page: &Page<EnterpriseId>) -> Result
 
 pub async fn count_enterprises(tx: &HouseTx) -> Result<i64, Fault> {
     tx.one(enterprises::table.filter(enterprises::kind.ne(EnterpriseKind::House)).count()).await
-}
-
-pub async fn insert_operator_in(tx: &TenantTx, operator: NewOperator) -> Result<(), Fault> {
-    tx.execute_exactly(1, insert_into(operators::table).values(operator)).await
-}
-
-pub async fn operator_by_sign_in(tx: &TenantTx, sign_in: &str) -> Result<Option<Operator>, Fault> {
-    tx.optional(
-        operators::table
-            .filter(operators::tenant_id.eq(tx.tenant()))
-            .filter(operators::sign_in.eq(sign_in.to_owned()))
-            .filter(operators::state.eq(OperatorState::Active))
-            .select(Operator::as_select()),
-    )
-    .await
-}
-
-pub async fn first_operator_with_role(tx: &TenantTx, role: Role) -> Result<Option<Operator>, Fault> {
-    tx.optional(
-        operators::table
-            .filter(operators::tenant_id.eq(tx.tenant()))
-            .filter(operators::role.eq(role))
-            .filter(operators::state.eq(OperatorState::Active))
-            .order(operators::id)
-            .limit(1)
-            .select(Operator::as_select()),
-    )
-    .await
-}
-
-pub async fn operators_by_id(tx: &TenantTx, ids: &[OperatorId]) -> Result<HashMap<OperatorId, Operator>, Fault> {
-    let rows: Vec<Operator> = tx
-        .load(
-            operators::table
-                .filter(operators::tenant_id.eq(tx.tenant()))
-                .filter(operators::id.eq_any(ids.to_vec()))
-                .select(Operator::as_select()),
-        )
-        .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
 pub async fn insert_data_key_in(tx: &TenantTx, version: i32, wrapped: Vec<u8>) -> Result<(), Fault> {
@@ -215,38 +164,6 @@ pub async fn insert_manifest_entry_in(
         manifest_entries::digest.eq(digest),
     );
     tx.execute_exactly(1, insert_into(manifest_entries::table).values(row)).await
-}
-
-/// What the gate must know of an API client.
-#[derive(Clone, Debug)]
-pub struct ClientStanding {
-    pub active: bool,
-    /// From where it may come; from anywhere if there is none.
-    pub allow_list: Vec<Block>,
-}
-
-impl ClientStanding {
-    pub fn allows(&self, address: Option<IpAddr>) -> bool {
-        self.allow_list.is_empty()
-            || address.is_some_and(|address| self.allow_list.iter().any(|block| block.contains(address)))
-    }
-}
-
-pub async fn client_standings(tx: &TenantTx) -> Result<HashMap<ApiClientId, ClientStanding>, Fault> {
-    let rows: Vec<(ApiClientId, String, String)> = tx
-        .load(api_clients::table.filter(api_clients::tenant_id.eq(tx.tenant())).select((
-            api_clients::id,
-            api_clients::state,
-            api_clients::allow_list,
-        )))
-        .await?;
-    rows.into_iter()
-        .map(|(id, state, allow_list)| {
-            let blocks = allow_list.split_ascii_whitespace().map(str::parse).collect::<Result<Vec<Block>, _>>();
-            let allow_list = blocks.map_err(Fault::internal)?;
-            Ok((id, ClientStanding { active: state == "ACTIVE", allow_list }))
-        })
-        .collect()
 }
 
 /// Sessions and clients' secrets that were ended while access tokens of theirs may still be about.

@@ -111,6 +111,15 @@ pub struct Claims {
     pub identity: Identity,
 }
 
+impl Identity {
+    /// A machine's token says what the machine might do when it was made; `present` is what it may do today.
+    pub fn narrow_to(&mut self, present: Permissions) {
+        if let Self::Client { scope, .. } | Self::PartnerClient { scope, .. } = self {
+            *scope = scope.and(present);
+        }
+    }
+}
+
 /// Signs and verifies.
 pub struct Tokens {
     clock: Arc<dyn Clock>,

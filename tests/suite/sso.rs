@@ -22,7 +22,7 @@ const VIEWER: &str = "{ viewer { kind enterprise { slug } } activities { totalCo
 async fn somebody_signs_in_at_their_provider_and_works_in_their_branch() {
     let app = TestApp::builder().idle().start().await;
     let provider = IdentityProvider::start().await;
-    app.branch("alpha", "corp-1", "branch-1").await;
+    app.branch_of("alpha", "corp-1", "branch-1").await;
     let connection = app.connect("alpha", &provider, json!({"branchClaim": "corp_open_id"})).await;
     app.register_at(&provider, &[&connection]).await;
 
@@ -137,7 +137,7 @@ async fn who_is_mapped_to_no_role_or_is_disabled_stays_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn enterprises_that_do_not_work_let_nobody_in() {
     let app = TestApp::builder().idle().start().await;
-    app.branch("alpha", "corp-1", "branch-1").await;
+    app.branch_of("alpha", "corp-1", "branch-1").await;
     let signer = Signer::of(&app, "alpha").await;
     let for_branch = || signer.sign(json!({"corpOpenId": "corp-1"}));
     let ticket = app.ticket(&for_branch()).await;
@@ -170,7 +170,7 @@ async fn enterprises_that_do_not_work_let_nobody_in() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partners_server_vouches_for_its_users() {
     let app = TestApp::builder().idle().start().await;
-    app.branch("alpha", "corp-1", "branch-1").await;
+    app.branch_of("alpha", "corp-1", "branch-1").await;
     app.add_origin("alpha", "https://partner.example").await;
     let signer = Signer::of(&app, "alpha").await;
     let origin = "https://partner.example";
@@ -391,7 +391,7 @@ async fn keys_are_public_and_origins_are_exact() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_people_configure_single_sign_on() {
     let app = TestApp::builder().idle().start().await;
-    app.branch("alpha", "corp-1", "branch-1").await;
+    app.branch_of("alpha", "corp-1", "branch-1").await;
     let partner = app.enterprise("alpha").await;
     let branch = app.enterprise("branch-1").await;
     let scope: Permissions = Permission::ALL.iter().copied().collect();

@@ -248,8 +248,8 @@ async fn cookies_are_the_browsers_own() {
 async fn a_partner_reaches_no_branch_of_another() {
     let app = TestApp::builder().idle().start().await;
     let provider = IdentityProvider::start().await;
-    app.branch("alpha", "corp-1", "branch-1").await;
-    app.branch("beta", "corp-2", "branch-2").await;
+    app.branch_of("alpha", "corp-1", "branch-1").await;
+    app.branch_of("beta", "corp-2", "branch-2").await;
     let connection = app.connect("beta", &provider, json!({"branchClaim": "corp_open_id"})).await;
     app.register_at(&provider, &[&connection]).await;
     let refused = async |what: &str| {

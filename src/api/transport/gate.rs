@@ -36,8 +36,7 @@ pub struct Knock {
     pub host: Option<String>,
     pub language: Language,
     pub request_id: String,
-    /// The address at the other end of the socket: a proxy's, where one stands in between. Known only where the
-    /// server was made with `into_make_service_with_connect_info`.
+    /// The caller's address, as [`caller_address`](super::caller_address) finds it behind proxies of ours.
     pub peer: Option<IpAddr>,
     /// The program, as its `User-Agent` names it.
     pub agent: Option<String>,

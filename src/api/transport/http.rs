@@ -4,12 +4,11 @@
 //! some refusals with the wrong status, hence handlers of our own. The public `graphql-http` audits are run against
 //! them (`tests/clients/audits.mjs`).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_graphql::Executor;
 use axum::body::Body as HttpBody;
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State, WebSocketUpgrade};
+use axum::extract::{FromRequestParts, Request, State, WebSocketUpgrade};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,7 +20,9 @@ use super::gate::{Knock, RequestId, Visitor};
 use super::negotiate::{self, Media};
 use super::operation::Carries;
 use super::parameters::Parameters;
+use super::peer::caller_address;
 use super::{Edge, sse, websocket};
+use crate::platform::address::Block;
 use crate::platform::fault::Fault;
 use crate::platform::language::{Language, Text};
 
@@ -69,7 +70,8 @@ const BAD_UPGRADE: Protocol = Protocol::new(
 
 const UNREADABLE_TOKEN: Fault = Fault::Unauthenticated("the Authorization header is not \"Bearer …\"");
 
-/// A request without its body, and what every answer to it needs.
+/// A request without its body, and what every answer to it needs. Routes beside GraphQL's make theirs with
+/// [`Call::of`] and show the same gate the same knock.
 pub struct Call {
     pub parts: Parts,
     pub language: Language,
@@ -77,17 +79,24 @@ pub struct Call {
 }
 
 impl Call {
+    pub fn of(parts: Parts) -> Self {
+        let language = language_of(&parts.headers);
+        let request_id = parts.extensions.get::<RequestId>().cloned();
+        let header = parts.headers.get(&REQUEST_ID).map(HeaderValue::as_bytes);
+        let request_id = request_id.unwrap_or_else(|| RequestId::from_header(header));
+        Self { parts, language, request_id }
+    }
+
     /// What the gate is shown. `bearer` is that of the header, or of `connection_init`.
-    pub fn knock(&self, bearer: Option<String>) -> Knock {
+    pub fn knock(&self, bearer: Option<String>, proxies: &[Block]) -> Knock {
         let header = |name: HeaderName| self.parts.headers.get(name).and_then(|value| value.to_str().ok());
         let authority = self.parts.uri.authority().map(|authority| authority.as_str());
-        let connection = self.parts.extensions.get::<ConnectInfo<SocketAddr>>();
         Knock {
             bearer,
             host: header(header::HOST).or(authority).map(str::to_owned),
             language: self.language,
             request_id: self.request_id.0.clone(),
-            peer: connection.map(|ConnectInfo(address)| address.ip()),
+            peer: caller_address(&self.parts.extensions, &self.parts.headers, proxies),
             agent: header(header::USER_AGENT).map(str::to_owned),
             origin: header(header::ORIGIN).map(str::to_owned),
         }
@@ -102,8 +111,8 @@ impl Call {
         }
     }
 
-    pub async fn admit<E: Executor>(&self, edge: &Edge<E>) -> Result<Arc<dyn Visitor>, Fault> {
-        let knock = self.knock(self.bearer()?);
+    pub(super) async fn admit<E: Executor>(&self, edge: &Edge<E>) -> Result<Arc<dyn Visitor>, Fault> {
+        let knock = self.knock(self.bearer()?, &edge.settings.proxies);
         tokio::time::timeout(edge.settings.timeout, edge.gate.admit(knock)).await.unwrap_or(Err(Fault::TimedOut))
     }
 
@@ -112,7 +121,7 @@ impl Call {
         negotiate::accept(&self.parts.headers, &[Media::GraphqlResponse, Media::Json]).unwrap_or(Media::Json)
     }
 
-    pub fn refuse(&self, refusal: impl Into<Refusal>) -> Response {
+    pub(super) fn refuse(&self, refusal: impl Into<Refusal>) -> Response {
         write(refusal.into().answer(self.language, &self.request_id), self.fallback())
     }
 }
@@ -132,9 +141,7 @@ pub fn language_of(headers: &HeaderMap) -> Language {
 /// Every request to the path.
 pub async fn entry<E: Executor>(State(edge): State<Arc<Edge<E>>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let language = language_of(&parts.headers);
-    let request_id = parts.extensions.get::<RequestId>().cloned().unwrap_or_else(RequestId::fresh);
-    let mut call = Call { parts, language, request_id };
+    let mut call = Call::of(parts);
     let answer = match call.parts.method {
         Method::GET | Method::CONNECT if is_upgrade(&call.parts) => upgrade(&edge, &mut call).await,
         Method::GET => get(&edge, &call).await,

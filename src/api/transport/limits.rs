@@ -10,6 +10,7 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 
+use crate::platform::address::Block;
 use crate::platform::fault::Fault;
 
 /// How the edge behaves. The defaults are fit for production.
@@ -20,6 +21,8 @@ pub struct Settings {
     /// Serves the GraphiQL page to browsers. Its scripts come from a public CDN, so it is for development only.
     pub explorer: bool,
     pub origins: Origins,
+    /// The proxies in front: what they say of a caller's address is believed, and nobody else is.
+    pub proxies: Vec<Block>,
     /// The longest body of a request and the longest message on a WebSocket. Parsing runs at 3 to 10 MB a second, so
     /// this is also a cap on the time that parsing takes.
     pub body_bytes: usize,
@@ -100,6 +103,7 @@ impl Default for Settings {
             path: "/graphql".to_owned(),
             explorer: false,
             origins: Origins::None,
+            proxies: Vec::new(),
             body_bytes: 64 * 1024,
             timeout: Duration::from_secs(15),
             documents: DocumentLimits::default(),

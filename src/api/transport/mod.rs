@@ -18,6 +18,7 @@ mod limits;
 mod negotiate;
 mod operation;
 mod parameters;
+mod peer;
 mod running;
 mod shape;
 mod sse;
@@ -36,7 +37,9 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 pub use self::errors::raise;
 pub use self::gate::{Gate, Knock, Prepared, RequestId, Visitor};
+pub use self::http::{Call, REQUEST_ID};
 pub use self::limits::{CostLimits, DocumentLimits, Origins, Settings, StreamLimits};
+pub use self::peer::{caller_address, caller_scheme};
 
 /// What every transport works with.
 struct Edge<E> {

@@ -107,7 +107,8 @@ async fn serve<E: Executor>(edge: Arc<Edge<E>>, call: Call, socket: WebSocket) {
     let operations = Operations::new(limits.operations);
     let grace = limits.farewell;
 
-    let mut connection = Connection { edge: edge.clone(), call, outbox, operations: operations.clone(), visitor: None };
+    let mut connection =
+        Connection { edge: edge.clone(), call, outbox, operations: operations.clone(), bearer: None, visitor: None };
     let ended = if speaks {
         connection.listen(&mut incoming).await
     } else {
@@ -159,6 +160,8 @@ struct Connection<E: Executor> {
     call: Call,
     outbox: Outbox<Message>,
     operations: Arc<Operations>,
+    /// What it showed when it was acknowledged.
+    bearer: Option<String>,
     /// Known once `connection_init` was acknowledged.
     visitor: Option<Arc<dyn Visitor>>,
 }
@@ -191,6 +194,9 @@ impl<E: Executor> Connection<E> {
                 _ = ping.tick() => {
                     if !std::mem::take(&mut heard) {
                         return farewell(4413, "The peer answered no ping");
+                    }
+                    if self.visitor.is_some() {
+                        self.look_again().await?;
                     }
                     // Where the queue is full there is no need to ask whether the peer reads: patience decides.
                     self.outbox.try_send(Message::Ping(bytes::Bytes::new()));
@@ -269,7 +275,8 @@ impl<E: Executor> Connection<E> {
         };
         let admitted = match bearer {
             Ok(bearer) => {
-                let admission = self.edge.gate.admit(self.call.knock(bearer));
+                self.bearer.clone_from(&bearer);
+                let admission = self.edge.gate.admit(self.call.knock(bearer, &self.edge.settings.proxies));
                 timeout(self.edge.settings.timeout, admission).await.unwrap_or(Err(Fault::TimedOut))
             }
             Err(fault) => Err(fault),
@@ -294,7 +301,24 @@ impl<E: Executor> Connection<E> {
         }
     }
 
+    /// Asks the gate anew: a connection lives long, and what its token says may have ceased to hold. A gate that cannot
+    /// answer just now leaves things as they are; the operation itself will tell.
+    async fn look_again(&mut self) -> Result<(), Farewell> {
+        let admission = self.edge.gate.admit(self.call.knock(self.bearer.clone(), &self.edge.settings.proxies));
+        match timeout(self.edge.settings.timeout, admission).await.unwrap_or(Err(Fault::TimedOut)) {
+            Ok(visitor) => {
+                self.visitor = Some(visitor);
+                Ok(())
+            }
+            Err(fault @ Fault::Unauthenticated(_)) => farewell(4403, fault.message(self.call.language)),
+            Err(_) => Ok(()),
+        }
+    }
+
     async fn subscribe(&mut self, id: String, payload: serde_json::Value) -> Result<(), Farewell> {
+        if self.visitor.is_some() {
+            self.look_again().await?;
+        }
         let Some(visitor) = self.visitor.clone() else { return farewell(4401, "Unauthorized") };
         let parameters = match Parameters::from_value(payload) {
             Ok(parameters) => parameters,

@@ -28,6 +28,7 @@ use crate::sales::merchant::{self, MerchantRequest};
 use crate::sales::model::{BindingState, MerchantId, PaymentChannel};
 use crate::sales::offers::{self, OfferRequest};
 use crate::sales::{domain, domain::DomainRequest};
+use crate::tenancy::branch::{self, BranchRequest, OwnerRequest};
 use crate::tenancy::enterprise::{self, EnterpriseRequest, RESERVED_SLUG};
 use crate::tenancy::loaders::Batch;
 use crate::tenancy::model::{EnterpriseErrorCode, EnterpriseId, EnterpriseKind};
@@ -85,12 +86,20 @@ fn sign_ins(manifest: &Manifest) -> Vec<SignIn> {
             what: format!("{} of `{}`", operator.role.as_str(), enterprise.slug.get_ref()),
         })
     });
+    let branches = manifest.enterprises.iter().flat_map(|enterprise| {
+        let of = enterprise.slug.get_ref();
+        enterprise.branches.iter().filter_map(move |branch| {
+            let owner = branch.owner.as_ref()?;
+            let what = format!("OWNER of the branch `{}` of `{of}`", branch.corp_open_id.get_ref());
+            Some(SignIn { sign_in: owner.sign_in.clone(), password: owner.password.clone(), what })
+        })
+    });
     let house = manifest.house.iter().map(|person| SignIn {
         sign_in: person.sign_in.clone(),
         password: person.password.clone(),
         what: "the house, which reviews".into(),
     });
-    owners.chain(house).collect()
+    owners.chain(branches).chain(house).collect()
 }
 
 async fn apply_house(app: &App, person: &Person, applied: &mut Applied) -> Result<()> {
@@ -126,7 +135,7 @@ async fn provision(app: &App, enterprise: &Enterprise, applied: &mut Applied) ->
                 slug: enterprise.slug.get_ref().clone(),
                 name_chinese: enterprise.name.chinese.clone(),
                 name_english: enterprise.name.english.clone(),
-                kind: EnterpriseKind::Standard,
+                kind: enterprise.kind,
                 owner_sign_in: owner.sign_in.get_ref().clone(),
                 owner_name: owner.name.clone(),
                 owner_password: owner.password.clone(),
@@ -173,6 +182,25 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     async fn apply(&self, enterprise: &Enterprise, applied: &mut Applied) -> Result<()> {
+        for new in &enterprise.branches {
+            let request = BranchRequest {
+                corp_open_id: new.corp_open_id.get_ref().clone(),
+                name_chinese: new.name.chinese.clone(),
+                name_english: new.name.english.clone(),
+                slug: new.slug.clone(),
+                owner: new.owner.as_ref().map(|owner| OwnerRequest {
+                    sign_in: owner.sign_in.clone(),
+                    name: owner.name.clone(),
+                    password: owner.password.clone(),
+                }),
+                expires_at: None,
+            };
+            let made = branch::create(&self.app.platform, &self.scope, &request).await.map_err(plain);
+            match made.with_context(|| self.source.at(&new.corp_open_id))?.replayed {
+                true => applied.unchanged += 1,
+                false => applied.created += 1,
+            }
+        }
         for new in &enterprise.merchants {
             let create = || async {
                 let request = MerchantRequest {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::value::Datetime;
 
+use crate::tenancy::model::EnterpriseKind;
 use crate::tenancy::permission::Role;
 
 #[derive(Debug, Deserialize)]
@@ -31,8 +32,12 @@ pub struct Person {
 pub struct Enterprise {
     pub slug: Spanned<String>,
     pub name: Text,
+    #[serde(default = "standard")]
+    pub kind: EnterpriseKind,
     #[serde(rename = "operator")]
     pub operators: Vec<Operator>,
+    #[serde(default, rename = "branch")]
+    pub branches: Vec<Branch>,
     #[serde(default, rename = "merchant")]
     pub merchants: Vec<Merchant>,
     #[serde(default, rename = "domain")]
@@ -61,6 +66,16 @@ pub struct Operator {
     pub name: String,
     pub role: Role,
     pub password: String,
+}
+
+/// A branch of an enterprise of kind PLATFORM.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Branch {
+    pub corp_open_id: Spanned<String>,
+    pub name: Text,
+    pub slug: Option<String>,
+    pub owner: Option<Person>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -166,6 +181,10 @@ fn one() -> i32 {
     1
 }
 
+fn standard() -> EnterpriseKind {
+    EnterpriseKind::Standard
+}
+
 /// A manifest's text, kept so that a mistake can be shown where it stands.
 pub struct Source {
     pub name: String,
@@ -216,6 +235,10 @@ impl Source {
                     self.at(&enterprise.slug),
                     enterprise.slug.get_ref()
                 );
+            }
+            self.no_doubles("branch", enterprise.branches.iter().map(|branch| &branch.corp_open_id))?;
+            if let Some(branch) = enterprise.branches.first().filter(|_| enterprise.kind != EnterpriseKind::Platform) {
+                bail!("{}: only an enterprise of kind PLATFORM has branches", self.at(&branch.corp_open_id));
             }
             let collectibles = || enterprise.series.iter().flat_map(|series| &series.collectibles);
             self.no_doubles("series", enterprise.series.iter().map(|series| &series.key))?;

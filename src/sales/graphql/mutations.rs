@@ -17,6 +17,7 @@ use crate::sales::model::{Domain, DomainId, Merchant, MerchantId, OfferId, Order
 use crate::sales::offers::{self, OfferRequest};
 use crate::sales::place::{self, PlaceRequest};
 use crate::sales::{SalesServices, cancel, pay, payment};
+use crate::tenancy::hosts::Hosts;
 use crate::tenancy::scope::Caller;
 
 /// Binds a merchant number.
@@ -225,7 +226,8 @@ impl SalesMutation {
         Ok(MerchantPayload::from(outcome))
     }
 
-    /// Binds a host for the enterprise's pages; serve its `verificationToken`, then `domainVerify`. Needs `SALE_MANAGE`.
+    /// Binds a host for the enterprise's pages; serve its `verificationToken`, then `domainVerify`. It is yours once you
+    /// have proved it: others may have bound it too, and the first proof wins. Needs `SALE_MANAGE`.
     async fn domain_create(
         &self,
         ctx: &Context<'_>,
@@ -238,15 +240,17 @@ impl SalesMutation {
         Ok(DomainPayload::from(outcome))
     }
 
-    /// Looks for the verification token on the host. Needs `SALE_MANAGE`.
+    /// Looks for the verification token on the host. From the proof on, requests to that host are your enterprise's, and
+    /// tokens of others are refused there. Needs `SALE_MANAGE`.
     async fn domain_verify(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "What to do.")] input: DomainVerifyInput,
     ) -> Result<DomainPayload> {
         let scope = ctx.request().enterprise().map_err(raise)?;
+        let hosts = ctx.data_unchecked::<Arc<Hosts>>();
         let outcome = payload::run(ctx, SaleUserError::from_problem, || {
-            domain::verify(ctx.platform(), services(ctx), scope, input.id)
+            domain::verify(ctx.platform(), services(ctx), hosts, scope, input.id)
         })
         .await?;
         Ok(DomainPayload::from(outcome))

@@ -82,7 +82,8 @@ pub struct NewDomain<'a> {
     pub verification_token: &'a str,
 }
 
-pub async fn insert_domain_in(tx: &TenantTx, new: &NewDomain<'_>) -> Result<Domain, Fault> {
+/// `None`: the enterprise has bound that host already.
+pub async fn insert_domain_in(tx: &TenantTx, new: &NewDomain<'_>) -> Result<Option<Domain>, Fault> {
     let row = (
         domains::tenant_id.eq(tx.tenant()),
         domains::id.eq(new.id),
@@ -90,7 +91,8 @@ pub async fn insert_domain_in(tx: &TenantTx, new: &NewDomain<'_>) -> Result<Doma
         domains::filing_number.eq(new.filing_number.to_owned()),
         domains::verification_token.eq(new.verification_token.to_owned()),
     );
-    tx.one(insert_into(domains::table).values(row).returning(Domain::as_returning())).await
+    let statement = insert_into(domains::table).values(row).on_conflict_do_nothing().returning(Domain::as_returning());
+    tx.optional(statement).await
 }
 
 pub async fn domains_by_id(tx: &TenantTx, ids: &[DomainId]) -> Result<HashMap<DomainId, Domain>, Fault> {

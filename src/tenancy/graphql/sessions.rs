@@ -12,6 +12,7 @@ use crate::api::transport::raise;
 use crate::platform::fault::Fault;
 use crate::platform::page::{CreatedOrder, Page, PageRule};
 use crate::tenancy::model::{OperatorId, Session, SessionId, SessionUserError, SignInMethod};
+use crate::tenancy::operator_change;
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::Caller;
 use crate::tenancy::session::{self, Own};
@@ -134,7 +135,7 @@ pub struct SessionRefreshInput {
 /// Names a session.
 #[derive(InputObject, Default)]
 pub struct SessionEndInput {
-    /// One of your own; without it the session of the token that asks.
+    /// One of your own, or with `OPERATOR_MANAGE` one of another operator; without it the session of the token that asks.
     pub id: Option<SessionId>,
 }
 
@@ -184,7 +185,8 @@ impl SessionMutation {
         })
     }
 
-    /// Signs out: ends the present session, or another of your own. Its tokens are refused from then on.
+    /// Signs out: ends the present session, or another of your own, or with `OPERATOR_MANAGE` one of another operator (an
+    /// owner's only owners). Its tokens are refused from then on.
     async fn session_end(&self, ctx: &Context<'_>, input: SessionEndInput) -> Result<SessionEndPayload> {
         let standings = ctx.data_unchecked::<Arc<Standings>>();
         let (console, holder) = match &ctx.request().caller {
@@ -192,12 +194,11 @@ impl SessionMutation {
             _ => (Some(ctx.request().console().map_err(raise)?), None),
         };
         let outcome = payload::run(ctx, SessionUserError::from_problem, || async {
-            let own = match (&console, holder) {
-                (Some(scope), _) => Own::Operator(scope),
-                (None, Some(scope)) => Own::Holder(scope),
-                (None, None) => return Err(Fault::Unauthenticated("no token was sent").into()),
-            };
-            session::end_own(ctx.platform(), standings, own, input.id).await
+            match (&console, holder) {
+                (Some(scope), _) => operator_change::end_session(ctx.platform(), standings, scope, input.id).await,
+                (None, Some(scope)) => session::end_own(ctx.platform(), standings, Own::Holder(scope), input.id).await,
+                (None, None) => Err(Fault::Unauthenticated("no token was sent").into()),
+            }
         })
         .await?;
         let session = outcome.value.map(|session| SessionObject { session, present: None });

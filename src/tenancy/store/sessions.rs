@@ -33,6 +33,16 @@ pub async fn insert_in(tx: &TenantTx, new: &NewSession<'_>, expires_at: DateTime
     tx.one(insert_into(sessions::table).values(row).returning(Session::as_returning())).await
 }
 
+pub async fn find(tx: &TenantTx, id: SessionId) -> Result<Option<Session>, Fault> {
+    tx.optional(
+        sessions::table
+            .filter(sessions::tenant_id.eq(tx.tenant()))
+            .filter(sessions::id.eq(id))
+            .select(Session::as_select()),
+    )
+    .await
+}
+
 /// The session, locked.
 pub async fn lock_in(tx: &TenantTx, id: SessionId) -> Result<Option<Session>, Fault> {
     tx.optional(

@@ -89,6 +89,11 @@ impl TestApp {
         cluster::shared().url(OWNER, &self.database)
     }
 
+    /// The database as one of the server's own roles sees it.
+    pub fn role_url(&self, role: &str) -> String {
+        cluster::shared().url(role, &self.database)
+    }
+
     pub async fn enterprise(&self, slug: &str) -> EnterpriseId {
         let tx = HouseTx::read(&self.app.platform.database).await.expect("the database answers");
         let found = store::look_up(&tx, DirectoryKind::Slug, slug).await.expect("the database answers");
@@ -121,7 +126,7 @@ impl TestApp {
         (text(&signed_on["token"]), text(&signed_on["holder"]["id"]))
     }
 
-    async fn mint(&self, slug: &str, identity: Identity) -> String {
+    pub async fn mint(&self, slug: &str, identity: Identity) -> String {
         let tenant = self.enterprise(slug).await;
         self.app.tokens.mint(tenant, identity, None, TimeDelta::minutes(30)).expect("the key signs").0
     }
@@ -187,6 +192,12 @@ impl Builder {
         self
     }
 
+    /// With proxies in front whose word on a caller's address counts.
+    pub fn behind(mut self, proxies: &[&str]) -> Self {
+        self.settings.proxies = proxies.iter().map(|block| block.parse().expect("a block of addresses")).collect();
+        self
+    }
+
     /// Without background work; `app.settle()` does it when the test wants it.
     pub fn idle(mut self) -> Self {
         self.worker = false;
@@ -221,8 +232,14 @@ impl Builder {
 
 /// A client with connections of its own.
 pub fn client() -> reqwest::Client {
+    client_from([127, 0, 0, 1])
+}
+
+/// The same, with one of the machine's own addresses.
+pub fn client_from(address: [u8; 4]) -> reqwest::Client {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().expect("the client is sound")
+    let address = std::net::IpAddr::from(address);
+    reqwest::Client::builder().no_proxy().local_address(address).build().expect("the client is sound")
 }
 
 pub fn text(value: &Value) -> String {

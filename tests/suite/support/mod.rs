@@ -2,7 +2,9 @@
 
 pub mod app;
 pub mod cluster;
+pub mod desk;
 pub mod identity_provider;
 pub mod play;
 pub mod sso;
 pub mod stream;
+pub mod tenants;

@@ -163,7 +163,7 @@ impl TestApp {
     }
 
     /// Makes an enterprise a partner, and a new enterprise its branch.
-    pub async fn branch(&self, partner: &str, corp_open_id: &str, slug: &str) {
+    pub async fn branch_of(&self, partner: &str, corp_open_id: &str, slug: &str) {
         let create = "mutation($input: EnterpriseCreateInput!) { enterpriseCreate(input: $input) { enterprise { id } userErrors { code } } }";
         let input = json!({
             "slug": slug, "name": {"chinese": slug, "english": slug}, "ownerName": "Owner",
