@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::activities::claim;
 use crate::activities::lane::Lanes;
 use crate::activities::model::ClaimId;
+use crate::activities::publish;
 use crate::api::downloads;
 use crate::api::exports::{self, Exports};
 use crate::api::gate::TokenGate;
@@ -36,19 +37,23 @@ use crate::platform::outbound::{Outbound, Reach};
 use crate::platform::secrets::Secrets;
 use crate::sales::expire::OrderExpiryJob;
 use crate::sales::model::OrderId;
-use crate::sales::{SalesServices, deliver};
+use crate::sales::{SalesServices, deliver, order};
+use crate::tenancy;
 use crate::tenancy::audit::job::AuditChainJob;
 use crate::tenancy::hosts::Hosts;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::qualification::QualificationExpiryJob;
 use crate::tenancy::scope::TenantTx;
+use crate::tenancy::sealed::SealedColumn;
 use crate::tenancy::sso::SsoServices;
 use crate::tenancy::standing::Standings;
 use crate::tenancy::sweep::Sweeper;
 use crate::tenancy::token::Tokens;
 use crate::tenancy::worker::{self, Job};
-use crate::wallets::model::{Item, Transfer, TransferCause};
+use crate::wallets::erase::{Open, Unfinished};
+use crate::wallets::model::{HolderId, Item, Transfer, TransferCause};
 use crate::wallets::transfer_job::{Arrivals, TransferJob};
+use crate::wallets::{self, WalletServices};
 
 /// A whole house, ready to serve or to work.
 pub struct App {
@@ -72,6 +77,7 @@ impl App {
         platform: Platform,
         secrets: &Secrets,
         sales: SalesServices,
+        wallets: WalletServices,
         development: bool,
         public_url: Option<&str>,
     ) -> Result<Self> {
@@ -96,6 +102,8 @@ impl App {
             .data(lanes.clone())
             .data(sales.clone())
             .data(sso_services.clone())
+            .data(Arc::new(wallets))
+            .data::<Arc<dyn Unfinished>>(Arc::new(OpenBusiness))
             .data(bus.clone())
             .finish();
         let jobs: Vec<Arc<dyn Job>> = vec![
@@ -192,6 +200,28 @@ impl App {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+}
+
+/// Every column of sealed values that there is. A capability that seals something new adds its own list here.
+pub fn sealed_columns() -> Vec<SealedColumn> {
+    [wallets::SEALED, publish::SEALED, tenancy::SEALED].concat()
+}
+
+/// What keeps a holder from being erased, in the capabilities that wallets do not know.
+struct OpenBusiness;
+
+#[async_trait]
+impl Unfinished for OpenBusiness {
+    async fn of(&self, tx: &TenantTx, holder: HolderId) -> Result<Vec<Open>, Fault> {
+        let mut open = Vec::new();
+        if order::has_open(tx, holder).await? {
+            open.push(Open::Order);
+        }
+        if claim::has_open(tx, holder).await? {
+            open.push(Open::Claim);
+        }
+        Ok(open)
     }
 }
 

@@ -340,7 +340,7 @@ CREATE TABLE verification_codes (
     used_at timestamptz,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT verification_codes_pkey PRIMARY KEY (tenant_id, id),
-    CONSTRAINT verification_codes_purpose_check CHECK (purpose IN ('SIGN_IN', 'BIND_PHONE', 'WALLET'))
+    CONSTRAINT verification_codes_purpose_check CHECK (purpose IN ('SIGN_IN', 'BIND_PHONE', 'WALLET', 'ERASE'))
 );
 CREATE INDEX verification_codes_phone_index ON verification_codes (tenant_id, phone_hash, purpose, id);
 CREATE INDEX verification_codes_age_index ON verification_codes (tenant_id, expires_at);

@@ -115,6 +115,11 @@ pub async fn take(
     Ok(Taken { claim: after, replayed: false })
 }
 
+/// Whether a holder has a claim that can still be taken up or is on its way.
+pub async fn has_open(tx: &TenantTx, holder: HolderId) -> Result<bool, Fault> {
+    store::has_open(tx, holder).await
+}
+
 /// The half-open rule: the deadline itself is too late.
 fn may_be_taken(claim: &Claim, now: DateTime<Utc>) -> Result<(), ActivityErrorCode> {
     match claim.state {

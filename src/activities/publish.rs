@@ -16,6 +16,7 @@ use crate::tenancy::enterprise;
 use crate::tenancy::idempotency::{self, IdempotencyKey, Turn};
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::{TenantScope, TenantTx};
+use crate::tenancy::sealed::{Purpose, SealedColumn};
 
 const OPERATION: &str = "activityPublish";
 
@@ -90,6 +91,10 @@ async fn allot_prizes_in(tx: &TenantTx, id: ActivityId) -> Result<(), Refusal<Ac
     store::set_allotments_in(tx, &allotted).await?;
     Ok(())
 }
+
+/// What is sealed here.
+pub const SEALED: &[SealedColumn] =
+    &[SealedColumn::by_id("activities", "sealed_seed", Purpose::OfRow(|id| purpose(ActivityId::from_uuid(id))))];
 
 /// Chooses the seed, commits to it, and begins the chain of draws with the commitment.
 async fn open_lane_in(platform: &Platform, tx: &TenantTx, id: ActivityId) -> Result<(), Fault> {

@@ -4,12 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 
-use crate::commands::{House, Opening};
+use crate::app::sealed_columns;
+use crate::commands::{House, Opening, keys};
 use crate::ledger::embedded::{self, Audit};
 use crate::platform::Platform;
 use crate::platform::config::Config;
 use crate::platform::db::{inspect, migrate};
 use crate::tenancy::audit::check::{self, Finding};
+use crate::tenancy::rotate;
 use crate::tenancy::scope::HouseTx;
 use crate::tenancy::store;
 
@@ -122,6 +124,18 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
 
     let (trouble, fine) = audit_log(platform).await?;
     report.say("audit log", trouble, &fine);
+    let mut trouble = Vec::new();
+    let columns = sealed_columns();
+    for (slug, tenant) in keys::whose(&house, None).await? {
+        let left = rotate::left(platform, tenant, &columns).await?;
+        if left > 0 {
+            trouble.push((
+                format!("{left} values of `{slug}` stand under a data key before its newest"),
+                format!("finish the rotation: `minthouse keys rotate --enterprise {slug}`"),
+            ));
+        }
+    }
+    report.say("sealed values", trouble, "all under their enterprise's newest data key");
 
     let healthy = report.healthy;
     house.close().await?;

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod demo;
 pub mod doctor;
+pub mod keys;
 pub mod manifest;
 pub mod serve;
 pub mod tenants;
@@ -17,9 +18,14 @@ use clap::{Parser, Subcommand};
 
 use crate::api::schema;
 use crate::app::App;
+use crate::bridges;
+use crate::bridges::tencent::Credentials;
+use crate::bridges::tencent::id_card::{self, IdCardVerification};
+use crate::bridges::tencent::sms::{self, Sender, Sms};
+use crate::bridges::wechat::{self, SignIn};
 use crate::platform::Platform;
 use crate::platform::clock::{Clock, SystemClock};
-use crate::platform::config::{Config, Flags};
+use crate::platform::config::{Config, Flags, RealNameRegister, SmsChannel};
 use crate::platform::db::place::Place;
 use crate::platform::db::{Database, PoolSettings, migrate};
 use crate::platform::objects::Objects;
@@ -31,6 +37,9 @@ use crate::platform::vault::hex;
 use crate::sales::SalesServices;
 use crate::sales::proof::WellKnownFile;
 use crate::sales::sandbox::Sandbox;
+use crate::wallets::WalletServices;
+use crate::wallets::real_name::{ChecksumOnly, NoRegister, RealNameProvider};
+use crate::wallets::sms::{LogSender, NoSender, SmsSender, TencentSender};
 
 /// Minthouse: digital-collectible marketing and sale for many enterprises in one house.
 #[derive(Parser)]
@@ -67,6 +76,11 @@ enum Command {
         #[command(subcommand)]
         command: audit::Command,
     },
+    /// Exchange data keys
+    Keys {
+        #[command(subcommand)]
+        command: keys::Command,
+    },
     /// Print the GraphQL schema
     Schema,
     /// Play a whole campaign against a running server and check that the sums agree
@@ -92,6 +106,7 @@ pub async fn run(command_line: CommandLine) -> Result<ExitCode> {
         }
         Command::Tenants { command } => tenants::run(&Config::load(&flags)?, command).await,
         Command::Token { command } => token::run(&Config::load(&flags)?, command).await,
+        Command::Keys { command } => keys::run(&Config::load(&flags)?, command).await,
         Command::Doctor => doctor::run(&Config::load(&flags)?).await,
     }
 }
@@ -160,7 +175,8 @@ impl House {
         let objects = Objects::in_folder(&config.data_dir.join("objects"), &master_key, clock.now())?;
         let platform = Platform { database, clock, randomness, master_key, objects };
         let sales = sales_services(&platform, config.development)?;
-        let app = App::new(platform, &secrets, sales, config.development, config.public_url.as_deref())?;
+        let wallets = wallet_services(&platform, config)?;
+        let app = App::new(platform, &secrets, sales, wallets, config.development, config.public_url.as_deref())?;
         Ok(Self { place, app, secrets, telemetry })
     }
 
@@ -170,6 +186,43 @@ impl House {
         self.telemetry.close();
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Messages, registers and WeChat as the configuration wants them.
+pub fn wallet_services(platform: &Platform, config: &Config) -> Result<WalletServices> {
+    let http = bridges::client()?;
+    let needed = |option: &Option<String>, name: &str| {
+        option.clone().with_context(|| format!("{name} is not set; `sms` and `real_name` need it for Tencent Cloud"))
+    };
+    let credentials = || -> Result<Credentials> {
+        let id = needed(&config.tencent_secret_id, "tencent_secret_id")?;
+        Ok(Credentials::new(id, needed(&config.tencent_secret_key, "tencent_secret_key")?))
+    };
+    let sms: Arc<dyn SmsSender> = match config.sms {
+        Some(SmsChannel::Tencent) => {
+            let sender = Sender {
+                sdk_app_id: needed(&config.tencent_sms_app_id, "tencent_sms_app_id")?,
+                sign_name: needed(&config.tencent_sms_signature, "tencent_sms_signature")?,
+            };
+            let (endpoint, region) = (sms::ENDPOINT.parse()?, config.tencent_sms_region.as_str());
+            let clock = platform.clock.clone();
+            Arc::new(TencentSender {
+                sms: Sms::new(http.clone(), clock, credentials()?, &endpoint, region, sender),
+                template: needed(&config.tencent_sms_template, "tencent_sms_template")?,
+            })
+        }
+        Some(SmsChannel::Log) | None if config.development => Arc::new(LogSender),
+        Some(SmsChannel::Log) | None => Arc::new(NoSender),
+    };
+    let real_name: Arc<dyn RealNameProvider> = match config.real_name {
+        Some(RealNameRegister::Tencent) => {
+            let endpoint = id_card::ENDPOINT.parse()?;
+            Arc::new(IdCardVerification::new(http.clone(), platform.clock.clone(), credentials()?, &endpoint))
+        }
+        Some(RealNameRegister::Checksum) | None if config.development => Arc::new(ChecksumOnly),
+        Some(RealNameRegister::Checksum) | None => Arc::new(NoRegister),
+    };
+    Ok(WalletServices { sms, real_name, wechat: SignIn::new(http, &wechat::ENDPOINT.parse()?) })
 }
 
 /// Payment channels and domain proofs as the configuration wants them.

@@ -28,6 +28,10 @@ stored_words! {
         TransferChanged = "transfer.changed",
         /// A holder signed on for the first time.
         HolderRegistered = "holder.registered",
+        /// A holder's name and identity number were found to belong together.
+        HolderVerified = "holder.verified",
+        /// A holder's personal data was erased.
+        HolderErased = "holder.erased",
         /// A merchant number was bound or verified.
         MerchantChanged = "merchant.changed",
         /// A domain was bound or verified.

@@ -22,6 +22,26 @@ pub enum LogFormat {
     Json,
 }
 
+/// Who sends codes to phones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum SmsChannel {
+    /// Nobody: codes are written into the log. For development only.
+    Log,
+    /// Tencent Cloud.
+    Tencent,
+}
+
+/// Who says whether a name and an identity number belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum RealNameRegister {
+    /// Nobody: a well-formed number is enough. For development only.
+    Checksum,
+    /// Tencent Cloud.
+    Tencent,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -58,6 +78,19 @@ pub struct Config {
     pub cost_burst: u32,
     /// How many people's worth of both an enterprise's operator or server may spend.
     pub cost_crowd: u32,
+    /// Who sends codes to phones. Without it the log in development, nobody elsewhere.
+    pub sms: Option<SmsChannel>,
+    /// Who proves real names. Without it the checksum in development, nobody elsewhere.
+    pub real_name: Option<RealNameRegister>,
+    /// The account at Tencent Cloud, for both.
+    pub tencent_secret_id: Option<String>,
+    pub tencent_secret_key: Option<String>,
+    /// The region of its SMS product.
+    pub tencent_sms_region: String,
+    /// The SMS application, its approved signature, and the approved template of codes.
+    pub tencent_sms_app_id: Option<String>,
+    pub tencent_sms_signature: Option<String>,
+    pub tencent_sms_template: Option<String>,
 }
 
 impl Default for Config {
@@ -80,6 +113,14 @@ impl Default for Config {
             cost_per_minute: 30_000,
             cost_burst: 5_000,
             cost_crowd: 200,
+            sms: None,
+            real_name: None,
+            tencent_secret_id: None,
+            tencent_secret_key: None,
+            tencent_sms_region: "ap-guangzhou".into(),
+            tencent_sms_app_id: None,
+            tencent_sms_signature: None,
+            tencent_sms_template: None,
         }
     }
 }
@@ -159,6 +200,38 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "COUNT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_crowd: Option<u32>,
+    /// Who sends codes to phones [environment: MINTHOUSE_SMS; default: log in development, nobody elsewhere]
+    #[arg(long, global = true, value_name = "CHANNEL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sms: Option<SmsChannel>,
+    /// Who proves real names [environment: MINTHOUSE_REAL_NAME; default: checksum in development, nobody elsewhere]
+    #[arg(long, global = true, value_name = "REGISTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub real_name: Option<RealNameRegister>,
+    /// The Tencent Cloud account's SecretId [environment: MINTHOUSE_TENCENT_SECRET_ID]
+    #[arg(long, global = true, value_name = "ID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tencent_secret_id: Option<String>,
+    /// The Tencent Cloud account's SecretKey [environment: MINTHOUSE_TENCENT_SECRET_KEY]
+    #[arg(long, global = true, value_name = "KEY", hide = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tencent_secret_key: Option<String>,
+    /// The region of Tencent's SMS product [environment: MINTHOUSE_TENCENT_SMS_REGION; default: ap-guangzhou]
+    #[arg(long, global = true, value_name = "REGION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tencent_sms_region: Option<String>,
+    /// The SMS application's number at Tencent [environment: MINTHOUSE_TENCENT_SMS_APP_ID]
+    #[arg(long, global = true, value_name = "ID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tencent_sms_app_id: Option<String>,
+    /// The approved signature of messages [environment: MINTHOUSE_TENCENT_SMS_SIGNATURE]
+    #[arg(long, global = true, value_name = "TEXT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tencent_sms_signature: Option<String>,
+    /// The approved template of codes: {1} the code, {2} minutes [environment: MINTHOUSE_TENCENT_SMS_TEMPLATE]
+    #[arg(long, global = true, value_name = "ID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tencent_sms_template: Option<String>,
 }
 
 impl Config {
@@ -186,6 +259,13 @@ impl Config {
                 "outside development a PostgreSQL of yours is expected: set DATABASE_URL, \
                  or pass --embedded-in-production to use the embedded one, or --development to try things out"
             );
+        }
+        // Either would let anybody in as anybody.
+        if self.sms == Some(SmsChannel::Log) && !self.development {
+            anyhow::bail!("sms = \"log\" writes codes where operators read them; choose \"tencent\", or --development");
+        }
+        if self.real_name == Some(RealNameRegister::Checksum) && !self.development {
+            anyhow::bail!("real_name = \"checksum\" proves nothing; choose \"tencent\", or --development");
         }
         Ok(())
     }

@@ -106,6 +106,10 @@ words! {
 }
 
 impl OrderState {
+    /// Money or pieces are still owed.
+    pub const OPEN: [OrderState; 6] =
+        [Self::Created, Self::PendingPayment, Self::Paid, Self::Fulfilling, Self::Refunding, Self::RefundFailed];
+
     /// The only steps there are. A closed order becomes paid where its payment came late and the stock was still there.
     pub fn may_become(self, next: Self) -> bool {
         use OrderState::*;

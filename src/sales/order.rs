@@ -8,6 +8,7 @@ use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::sales::model::{Order, OrderId, OrderState, SaleErrorCode};
 use crate::sales::store::orders;
+use crate::tenancy::model::HolderId;
 use crate::tenancy::scope::TenantTx;
 
 /// The order under lock, or the refusal that says it is not there (or not this holder's).
@@ -17,6 +18,11 @@ pub async fn lock_in(tx: &TenantTx, id: OrderId) -> Result<Order, Refusal<SaleEr
 
 pub async fn find(tx: &TenantTx, id: OrderId) -> Result<Order, Fault> {
     orders::orders_by_id(tx, &[id]).await?.remove(&id).ok_or(Fault::NotFound)
+}
+
+/// Whether a holder has an order that is not finished.
+pub async fn has_open(tx: &TenantTx, holder: HolderId) -> Result<bool, Fault> {
+    orders::has_open(tx, holder).await
 }
 
 /// Moves locked orders to one state and tells of it.

@@ -1,5 +1,7 @@
 //! Enterprises are provisioned by the house: by mutation, or from a manifest.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use crate::events::model::EventType;
@@ -122,11 +124,12 @@ pub async fn announce_in(tx: &TenantTx, enterprise: &Enterprise) -> Result<(), F
     outbox::emit_in(tx, NewEvent::new(EventType::EnterpriseChanged, subject, version, data)?).await
 }
 
-/// What an enterprise's personal data is sealed and searched with.
+/// What an enterprise's personal data is sealed and searched with: every data key that it has had, of which the newest
+/// seals. A rotation takes its time, and until it has ended both are in use.
 pub struct DataKey {
-    version: u16,
-    key: SealingKey,
-    /// Not the data key itself: hashes must still be found after that one was exchanged.
+    newest: u16,
+    keys: BTreeMap<u16, SealingKey>,
+    /// Not a data key itself: hashes must still be found after that one was exchanged.
     search: SealingKey,
 }
 
@@ -138,28 +141,40 @@ impl DataKey {
 
     /// `version of the data key (2 bytes, big-endian) | what [`SealingKey::seal`] gives`.
     pub fn seal(&self, randomness: &dyn Randomness, purpose: &str, clear: &[u8]) -> Vec<u8> {
-        [&self.version.to_be_bytes()[..], &self.key.seal(randomness, purpose, clear)].concat()
+        let key = &self.keys[&self.newest];
+        [&self.newest.to_be_bytes()[..], &key.seal(randomness, purpose, clear)].concat()
     }
 
     pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Vec<u8>, WrongKey> {
-        match sealed.split_first_chunk() {
-            Some((version, body)) if u16::from_be_bytes(*version) == self.version => self.key.open(purpose, body),
-            _ => Err(WrongKey),
-        }
+        let (version, body) = sealed.split_first_chunk().ok_or(WrongKey)?;
+        self.keys.get(&u16::from_be_bytes(*version)).ok_or(WrongKey)?.open(purpose, body)
+    }
+
+    /// The version of the key that seals.
+    pub fn version(&self) -> u16 {
+        self.newest
     }
 }
 
-/// The enterprise's newest data key.
+/// The enterprise's data keys.
 pub async fn data_key(platform: &Platform, tx: &TenantTx) -> Result<DataKey, Fault> {
-    let (version, wrapped) =
-        store::data_key(tx).await?.ok_or_else(|| Fault::internal(anyhow::anyhow!("the enterprise has no data key")))?;
-    let key = platform.master_key.open(&purpose(tx.tenant()), &wrapped).map_err(Fault::internal)?;
-    let key = key.try_into().map_err(|_| Fault::internal(anyhow::anyhow!("a data key has a wrong length")))?;
-    Ok(DataKey {
-        version: u16::try_from(version).map_err(Fault::internal)?,
-        key: SealingKey::new(key),
-        search: platform.master_key.derive(&format!("search/{}", tx.tenant())),
-    })
+    let purpose = purpose(tx.tenant());
+    let mut keys = BTreeMap::new();
+    for (version, wrapped) in store::data_keys(tx).await? {
+        let key = platform.master_key.open(&purpose, &wrapped).map_err(Fault::internal)?;
+        let key = key.try_into().map_err(|_| Fault::internal(anyhow::anyhow!("a data key has a wrong length")))?;
+        keys.insert(u16::try_from(version).map_err(Fault::internal)?, SealingKey::new(key));
+    }
+    let newest =
+        *keys.keys().next_back().ok_or_else(|| Fault::internal(anyhow::anyhow!("the enterprise has no data key")))?;
+    Ok(DataKey { newest, keys, search: platform.master_key.derive(&format!("search/{}", tx.tenant())) })
+}
+
+/// Gives the enterprise a new data key under this version. What was sealed before opens under its old key.
+pub async fn add_data_key_in(platform: &Platform, tx: &TenantTx, version: u16) -> Result<(), Fault> {
+    let data_key = SealingKey::new(platform.randomness.bytes());
+    let wrapped = platform.master_key.seal(&*platform.randomness, &purpose(tx.tenant()), data_key.expose());
+    store::insert_data_key_in(tx, version.into(), wrapped).await
 }
 
 // The tenant is bound in: one tenant's wrapped key is of no use in another's row.

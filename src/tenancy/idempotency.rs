@@ -6,8 +6,9 @@
 
 use std::collections::HashMap;
 
+use chrono::TimeDelta;
 use diesel::sql_types::{Array, Binary, Json, Nullable, Text, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, QueryDsl, QueryableByName, insert_into, update};
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, delete, insert_into, update};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
@@ -105,6 +106,31 @@ pub async fn settle_in(
         .filter(idempotency_keys::operation.eq(operation))
         .filter(idempotency_keys::key.eq(key.as_str().to_owned()))
         .set(idempotency_keys::result.eq(Some(result)));
+    tx.execute_exactly(1, statement).await
+}
+
+/// How many keys the principal has taken for an operation within the last while. For what may be tried only so often;
+/// the caller holds a lock under which the principal's keys are taken.
+pub async fn count_within(tx: &TenantTx, operation: &'static str, length: TimeDelta) -> Result<i64, Fault> {
+    let since = tx.now().await? - length;
+    tx.one(
+        idempotency_keys::table
+            .filter(idempotency_keys::tenant_id.eq(tx.tenant()))
+            .filter(idempotency_keys::principal.eq(tx.actor().id))
+            .filter(idempotency_keys::operation.eq(operation))
+            .filter(idempotency_keys::created_at.gt(since))
+            .count(),
+    )
+    .await
+}
+
+/// Gives a key back that led to nothing: it may be tried again as if it had never been used.
+pub async fn release_in(tx: &TenantTx, operation: &'static str, key: &IdempotencyKey) -> Result<(), Fault> {
+    let statement = delete(idempotency_keys::table)
+        .filter(idempotency_keys::tenant_id.eq(tx.tenant()))
+        .filter(idempotency_keys::principal.eq(tx.actor().id))
+        .filter(idempotency_keys::operation.eq(operation))
+        .filter(idempotency_keys::key.eq(key.as_str().to_owned()));
     tx.execute_exactly(1, statement).await
 }
 

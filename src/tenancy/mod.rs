@@ -29,7 +29,9 @@ pub mod qualification;
 pub mod reader;
 pub mod registration;
 pub mod review;
+pub mod rotate;
 pub mod scope;
+pub mod sealed;
 pub mod second_factor;
 pub mod session;
 pub mod sign_in;
@@ -42,3 +44,24 @@ pub mod throttle;
 pub mod token;
 pub mod totp;
 pub mod worker;
+
+use sealed::{KeyKind, Purpose, SealedColumn};
+
+/// What is sealed here.
+pub const SEALED: &[SealedColumn] = &[
+    SealedColumn::by_id(
+        "operators",
+        "totp_sealed",
+        Purpose::OfRow(|id| format!("totp/{}", model::OperatorId::from_uuid(id))),
+    ),
+    SealedColumn::by_id("sso_connections", "client_secret_sealed", Purpose::Fixed("sso client secret")),
+    SealedColumn::by_id("sso_keys", "secret_sealed", Purpose::Fixed("sso key secret")),
+    // An attempt is over after some minutes.
+    SealedColumn {
+        table: "sso_attempts",
+        column: "verifier_sealed",
+        key: &[("state_hash", KeyKind::Bytes)],
+        purpose: Purpose::Fixed("sso verifier"),
+        passing: true,
+    },
+];

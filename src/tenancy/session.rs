@@ -215,6 +215,12 @@ pub async fn end_all_in(
     end_in(tx, &ids, because).await
 }
 
+/// Ends every session of somebody who is erased, and forgets where they came from.
+pub async fn erase_all_in(tx: &TenantTx, subject: Uuid) -> Result<(), Fault> {
+    end_all_in(tx, subject, None, "ERASED").await?;
+    sessions::forget_visits_in(tx, subject).await
+}
+
 /// Who ends a session of their own.
 pub enum Own<'a> {
     Operator(&'a TenantScope),

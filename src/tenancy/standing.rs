@@ -170,17 +170,7 @@ impl Standings {
             }
             Identity::Person { .. } => {}
         }
-        let mut state = standing.state_at(self.platform.clock.now());
-        // A branch does not work while its partner does not.
-        if let Some(partner) = standing.partner
-            && state == EnterpriseState::Active
-        {
-            state = match self.of(partner).await?.state {
-                EnterpriseState::Active => state,
-                _ => EnterpriseState::Suspended,
-            };
-        }
-        match (state, &claims.identity) {
+        match (self.present_state(&standing).await?, &claims.identity) {
             // What holders own outlives the enterprise that gave it to them.
             (EnterpriseState::Closed, identity) if !matches!(identity, Identity::Holder { .. }) => {
                 Err(Fault::Unauthenticated("the enterprise is closed"))
@@ -207,6 +197,24 @@ impl Standings {
         }
         self.forget(tenant);
         self.of(tenant).await
+    }
+
+    /// What kind of tenant it is and its state, for somebody who has no token of it yet.
+    pub async fn of_visited(&self, tenant: EnterpriseId) -> Result<(EnterpriseKind, EnterpriseState), Fault> {
+        let standing = self.of(tenant).await?;
+        Ok((standing.kind, self.present_state(&standing).await?))
+    }
+
+    async fn present_state(&self, standing: &Standing) -> Result<EnterpriseState, Fault> {
+        let state = standing.state_at(self.platform.clock.now());
+        match standing.partner {
+            // A branch does not work while its partner does not.
+            Some(partner) if state == EnterpriseState::Active => match self.of(partner).await?.state {
+                EnterpriseState::Active => Ok(state),
+                _ => Ok(EnterpriseState::Suspended),
+            },
+            _ => Ok(state),
+        }
     }
 
     async fn partner(&self, branch: &Standing, partner: EnterpriseId) -> Result<Arc<Standing>, Fault> {

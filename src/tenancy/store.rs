@@ -7,6 +7,7 @@ pub mod documents;
 pub mod enterprise_row;
 pub mod operators;
 pub mod qualifications;
+pub mod sealed;
 pub mod sessions;
 pub mod sso;
 pub mod sweep;
@@ -128,13 +129,11 @@ pub async fn insert_data_key_in(tx: &TenantTx, version: i32, wrapped: Vec<u8>) -
     tx.execute_exactly(1, insert_into(data_keys::table).values(row)).await
 }
 
-/// The newest data key, still wrapped.
-pub async fn data_key(tx: &TenantTx) -> Result<Option<(i32, Vec<u8>)>, Fault> {
-    tx.optional(
+/// Every data key that the enterprise has had, still wrapped.
+pub async fn data_keys(tx: &TenantTx) -> Result<Vec<(i32, Vec<u8>)>, Fault> {
+    tx.load(
         data_keys::table
             .filter(data_keys::tenant_id.eq(tx.tenant()))
-            .order(data_keys::version.desc())
-            .limit(1)
             .select((data_keys::version, data_keys::wrapped_key)),
     )
     .await

@@ -1,8 +1,13 @@
-//! Holders, items and transfers in GraphQL.
+//! Holders, items and transfers in GraphQL. What people do about themselves stands in files of its own beside this one.
+
+pub mod holders;
+pub mod personal;
+pub mod wallet;
+pub mod wechat;
 
 use std::sync::Arc;
 
-use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, InputObject, MergedObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use crate::api::connection::{List, arguments, connect, wants_total};
@@ -16,10 +21,11 @@ use crate::platform::page::{CreatedOrder, Page, PageRule};
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::Caller;
 use crate::tenancy::token::Tokens;
+use crate::wallets::holder::SignOn;
 use crate::wallets::model::{
     Holder, HolderId, Item, ItemId, Transfer, TransferCause, TransferId, TransferState, WalletUserError,
 };
-use crate::wallets::store::{self, ItemFilter, TransferFilter};
+use crate::wallets::store::{self, HolderFilter, ItemFilter, TransferFilter};
 use crate::wallets::transfer::{self, GiftRequest};
 use crate::wallets::{holder, item};
 
@@ -45,6 +51,31 @@ impl HolderObject {
     /// What they call themselves.
     async fn nickname(&self) -> &str {
         &self.0.nickname
+    }
+
+    /// The real name with all but its last character hidden, once it is proved.
+    async fn name_masked(&self) -> Option<&str> {
+        self.0.name_masked.as_deref()
+    }
+
+    /// The identity number with its middle hidden, once it is proved.
+    async fn id_number_masked(&self) -> Option<&str> {
+        self.0.id_number_masked.as_deref()
+    }
+
+    /// When their real name was proved, if it was.
+    async fn verified_at(&self) -> Option<DateTime<Utc>> {
+        self.0.verified_at
+    }
+
+    /// When their personal data was erased, if it was. What they have stays where it is.
+    async fn erased_at(&self) -> Option<DateTime<Utc>> {
+        self.0.erased_at
+    }
+
+    /// Counts up with every change.
+    async fn version(&self) -> i32 {
+        self.0.version
     }
 
     /// When they first came.
@@ -181,11 +212,32 @@ pub struct TransferFilterInput {
     pub states: Option<Vec<TransferState>>,
 }
 
+/// Which holders to list.
+#[derive(InputObject, Default)]
+pub struct HolderFilterInput {
+    /// Only whose number this is: the whole of it, 11 digits with or without +86. For the enterprise alone.
+    pub phone: Option<String>,
+}
+
+/// What can be read of holders and of what they have.
+#[derive(MergedObject, Default)]
+pub struct WalletsQuery(ItemsQuery, wallet::WalletQuery, wechat::WeChatQuery);
+
+/// What can be done by holders, and about them.
+#[derive(MergedObject, Default)]
+pub struct WalletsMutation(
+    ItemsMutation,
+    holders::HolderMutation,
+    personal::PersonalMutation,
+    wallet::WalletMutation,
+    wechat::WeChatMutation,
+);
+
 #[derive(Default)]
-pub struct WalletsQuery;
+pub struct ItemsQuery;
 
 #[Object]
-impl WalletsQuery {
+impl ItemsQuery {
     /// One holder by ID. A holder finds only themselves.
     async fn holder(&self, ctx: &Context<'_>, id: HolderId) -> Result<Option<HolderObject>> {
         ctx.request().reading(Permission::HolderRead).map_err(raise)?;
@@ -193,9 +245,11 @@ impl WalletsQuery {
     }
 
     /// The enterprise's holders.
+    #[expect(clippy::too_many_arguments, reason = "Relay's four arguments beside filter and order")]
     async fn holders(
         &self,
         ctx: &Context<'_>,
+        filter: Option<HolderFilterInput>,
         #[graphql(default_with = "CreatedOrder::CreatedAtDesc")] order_by: CreatedOrder,
         first: Option<i32>,
         after: Option<String>,
@@ -204,9 +258,16 @@ impl WalletsQuery {
     ) -> Result<List<HolderObject>> {
         ctx.request().reading(Permission::HolderRead).map_err(raise)?;
         let page = Page::new(HOLDER_PAGES, order_by, &arguments(first, after, last, before)).map_err(raise)?;
+        let phone = filter.unwrap_or_default().phone;
+        let phone = phone.map(|text| searched(ctx, &text)).transpose().map_err(raise)?;
         let tx = read(ctx).await?;
-        let rows = store::list_holders(&tx, &page).await.map_err(raise)?;
-        let total = if wants_total(ctx) { store::count_holders(&tx).await.map_err(raise)? } else { 0 };
+        let phone_hash = match phone {
+            Some(phone) => Some(holder::look_for(ctx.platform(), &tx, &phone).await.map_err(raise)?),
+            None => None,
+        };
+        let filter = HolderFilter { phone_hash };
+        let rows = store::list_holders(&tx, &filter, &page).await.map_err(raise)?;
+        let total = if wants_total(ctx) { store::count_holders(&tx, &filter).await.map_err(raise)? } else { 0 };
         Ok(connect(&page, rows, total, |row| row.id, HolderObject))
     }
 
@@ -270,11 +331,20 @@ impl WalletsQuery {
     }
 }
 
-/// Signs a person on.
+/// The number that somebody of the enterprise looks for. Holders find themselves without.
+fn searched(ctx: &Context<'_>, text: &str) -> std::result::Result<holder::Phone, Fault> {
+    ctx.request().enterprise()?;
+    let words = "`phone` takes a whole mainland mobile number: 11 digits, with or without +86";
+    holder::Phone::parse(text).ok_or_else(|| Fault::BadRequest(words.into()))
+}
+
+/// Signs a person on: by phone, by the enterprise's own customer number, or by both.
 #[derive(InputObject)]
 pub struct HolderSignOnInput {
     /// A mainland mobile number: 11 digits, with or without +86.
-    pub phone: String,
+    pub phone: Option<String>,
+    /// The enterprise's own customer number. Once it has come with a phone, it finds the same holder by itself.
+    pub partner_user_id: Option<String>,
     /// What they call themselves, at most 40 characters. Kept from their first sign-on.
     #[graphql(default)]
     pub nickname: String,
@@ -325,16 +395,21 @@ pub struct TransferPayload {
 }
 
 #[derive(Default)]
-pub struct WalletsMutation;
+pub struct ItemsMutation;
 
 #[Object]
-impl WalletsMutation {
+impl ItemsMutation {
     /// Signs a person on whom the enterprise's own system has signed in, and gives their token. Needs `HOLDER_SIGN_ON`.
     async fn holder_sign_on(&self, ctx: &Context<'_>, input: HolderSignOnInput) -> Result<HolderSignOnPayload> {
         let scope = ctx.request().enterprise().map_err(raise)?;
         let tokens = ctx.data_unchecked::<Arc<Tokens>>();
+        let request = SignOn {
+            phone: input.phone.as_deref(),
+            partner_user: input.partner_user_id.as_deref(),
+            nickname: &input.nickname,
+        };
         let outcome = payload::run(ctx, WalletUserError::from_problem, || {
-            holder::sign_on(ctx.platform(), tokens, scope, &input.phone, &input.nickname, &ctx.request().visit)
+            holder::sign_on(ctx.platform(), tokens, scope, &request, &ctx.request().visit)
         })
         .await?;
         Ok(match outcome.value {

@@ -7,12 +7,13 @@ use uuid::Uuid;
 
 use crate::catalog::model::CollectibleId;
 use crate::codes;
-use crate::schema::{holders, items, transfers};
+use crate::schema::{holders, items, transfers, wechat_apps};
 pub use crate::tenancy::model::HolderId;
-use crate::{typed_id, words};
+use crate::{stored_words, typed_id, words};
 
 typed_id!(ItemId, "item");
 typed_id!(TransferId, "transfer");
+typed_id!(WeChatAppId, "wechatapp");
 
 words! {
     /// What set a transfer going.
@@ -45,6 +46,73 @@ words! {
         Unknown = "UNKNOWN",
         /// Withdrawn before it reached the ledger.
         Cancelled = "CANCELLED",
+    }
+}
+
+words! {
+    /// What a code is sent for. It is good for nothing else.
+    pub enum CodePurpose {
+        /// To sign in at an enterprise.
+        SignIn = "SIGN_IN",
+        /// To bind the phone to a holder who came by WeChat.
+        BindPhone = "BIND_PHONE",
+        /// To open one's wallet across enterprises.
+        Wallet = "WALLET",
+        /// To have one's personal data erased.
+        Erase = "ERASE",
+    }
+}
+
+stored_words! {
+    /// What somebody else knows a holder by.
+    pub enum IdentityKind {
+        /// Within one WeChat app.
+        WeChatOpenId = "WECHAT_OPEN_ID",
+        /// Across the apps of one WeChat Open Platform account.
+        WeChatUnionId = "WECHAT_UNION_ID",
+        /// The enterprise's own customer number.
+        Partner = "PARTNER",
+    }
+}
+
+words! {
+    /// What kind of WeChat app it is.
+    pub enum WeChatAppKind {
+        /// A mini program (小程序).
+        MiniProgram = "MINI_PROGRAM",
+        /// An official account's pages (公众号网页).
+        OfficialAccount = "OFFICIAL_ACCOUNT",
+    }
+}
+
+words! {
+    /// Whether people may sign in through a WeChat app.
+    pub enum WeChatAppState {
+        /// They may.
+        Active = "ACTIVE",
+        /// They may not.
+        Disabled = "DISABLED",
+    }
+}
+
+words! {
+    /// One piece of a holder's personal data.
+    pub enum PersonalField {
+        /// The mobile number.
+        Phone = "PHONE",
+        /// The real name.
+        Name = "NAME",
+        /// The identity number.
+        IdNumber = "ID_NUMBER",
+    }
+}
+
+stored_words! {
+    /// What a real-name provider said.
+    pub enum RealNameResult {
+        Match = "MATCH",
+        Mismatch = "MISMATCH",
+        Unavailable = "UNAVAILABLE",
     }
 }
 
@@ -86,6 +154,18 @@ pub struct Holder {
     pub created_at: DateTime<Utc>,
 }
 
+/// A mini program or an official account of the enterprise. Its secret is written and never read back.
+#[derive(Clone, Debug, Queryable, Selectable, Serialize)]
+#[diesel(table_name = wechat_apps)]
+pub struct WeChatApp {
+    pub id: WeChatAppId,
+    pub kind: WeChatAppKind,
+    pub app_id: String,
+    pub state: WeChatAppState,
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+}
+
 #[derive(Clone, Debug, Queryable, Selectable)]
 #[diesel(table_name = items)]
 pub struct Item {
@@ -123,7 +203,44 @@ codes!(WalletErrorCode, WalletUserError, {
     TransferOpen = "TRANSFER_OPEN": "该藏品份有一笔转移正在进行，请等其结束。" / "A transfer of this item is under way; wait until it ends.",
     TransferNotFound = "TRANSFER_NOT_FOUND": "没有找到该转移。" / "There is no such transfer; list them with `transfers`.",
     TooLate = "TOO_LATE": "转移已提交上链，无法撤销。" / "The transfer has reached the ledger and cannot be withdrawn.",
+    PartnerUserConflict = "PARTNER_USER_CONFLICT": "该客户编号与该手机号属于不同的用户，请核对。" / "This customer number and this phone belong to different holders; check both, or sign the person on by one of them alone.",
     IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "该幂等键已用于不同的输入，请换一个新键。" / "This idempotency key was used for another input; send a new key for a new intent.",
+});
+
+codes!(HolderErrorCode, HolderUserError, {
+    InvalidPhone = "INVALID_PHONE": "手机号格式不正确，应为 11 位中国大陆手机号。" / "That is no mainland mobile number; send 11 digits, with or without +86.",
+    InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
+    EnterpriseNotFound = "ENTERPRISE_NOT_FOUND": "没有找到该企业，请检查企业标识。" / "There is no such enterprise; check its slug.",
+    EnterpriseNotActive = "ENTERPRISE_NOT_ACTIVE": "该企业暂停服务，请稍后再来。" / "The enterprise is not active; come back later.",
+    TooOften = "TOO_OFTEN": "请求过于频繁。" / "That was asked for too often.",
+    NotSent = "NOT_SENT": "短信未能发出，请稍后重试；本次不计入次数。" / "The message could not be sent; try again shortly. This one does not count.",
+    WrongCode = "WRONG_CODE": "验证码不正确或已失效，请核对或重新获取。" / "The code is wrong, used or too old; check it or have a new one sent.",
+    NotOnThisHost = "NOT_ON_THIS_HOST": "请在平台自己的页面打开钱包。" / "A wallet across enterprises is not opened on an enterprise's own host; use the service's own.",
+    PhoneTaken = "PHONE_TAKEN": "该手机号已属于另一位用户，请用手机号登录。" / "This phone belongs to another holder of this enterprise; sign in with the phone to use that one.",
+    PhoneBound = "PHONE_BOUND": "您已绑定手机号。" / "You have a phone already; it cannot be exchanged.",
+    WeChatAppNotFound = "WECHAT_APP_NOT_FOUND": "该微信应用未开通，请联系企业。" / "The enterprise has no such WeChat app at work; ask it to set one up.",
+    WeChatUnavailable = "WECHAT_UNAVAILABLE": "微信暂时无法确认身份，请重新登录。" / "WeChat does not answer at present; sign in again.",
+    WeChatRefused = "WECHAT_REFUSED": "微信拒绝了本次登录，请换用手机号登录。" / "WeChat did not let this person in; sign in with a phone instead.",
+    WeChatPreview = "WECHAT_PREVIEW": "请打开完整页面后再登录。" / "The page is shown in WeChat's preview; open the page itself and sign in there.",
+    WeChatMisconfigured = "WECHAT_MISCONFIGURED": "微信应用配置有误，请联系企业。" / "WeChat does not accept the app's credentials; the enterprise must correct them.",
+    InvalidIdNumber = "INVALID_ID_NUMBER": "身份证号不正确，请核对。" / "That is no valid identity number; check each character.",
+    RealNameMismatch = "REAL_NAME_MISMATCH": "姓名与身份证号不一致，请核对后重试。" / "Name and identity number do not belong together; check both and try again.",
+    RealNameUnavailable = "REAL_NAME_UNAVAILABLE": "实名核验服务暂不可用，请稍后重试；本次不计入次数。" / "The register of identities does not answer; try again later. This try does not count.",
+    AlreadyVerified = "ALREADY_VERIFIED": "您已完成实名认证，不能更换身份。" / "You are verified already, and not under another identity.",
+    TooManyTries = "TOO_MANY_TRIES": "今日实名认证次数已用完，请明天再试。" / "No more tries are left today; try again tomorrow.",
+    TooManyHolders = "TOO_MANY_HOLDERS": "该身份证号在本企业认证的账号已达上限。" / "This identity has verified as many accounts of this enterprise as it may.",
+    HolderNotFound = "HOLDER_NOT_FOUND": "没有找到该用户。" / "There is no such holder; list them with `holders`.",
+    Erased = "ERASED": "该用户的个人信息已被删除。" / "The holder's personal data was erased; nothing is left of it.",
+    OrderOpen = "ORDER_OPEN": "还有未完结的订单，请等其完结或先取消。" / "An order is still open; pay or cancel it, or wait until it is fulfilled.",
+    ClaimOpen = "CLAIM_OPEN": "还有未完成的领取，请先领取或等其到期。" / "A claim is still pending or under way; take it up, or wait until it is delivered or lapses.",
+    TransferOpen = "TRANSFER_OPEN": "还有正在进行的转移，请等其结束。" / "A transfer is still under way; wait until it ends.",
+    IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "该幂等键已用于不同的输入，请换一个新键。" / "This idempotency key was used for another input; send a new key for a new intent.",
+});
+
+codes!(WeChatAppErrorCode, WeChatAppUserError, {
+    InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
+    NotFound = "NOT_FOUND": "没有找到该微信应用。" / "There is no such WeChat app; list them with `wechatApps`.",
+    AppTaken = "APP_TAKEN": "该 AppID 已添加。" / "This AppID has been added already; change that one.",
 });
 
 #[cfg(test)]

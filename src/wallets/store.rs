@@ -1,9 +1,14 @@
-//! SQL over holders, items and transfers.
+//! SQL over holders, items and transfers. What is about people stands in files of its own beside this one.
+
+pub mod codes;
+pub mod identities;
+pub mod personal;
+pub mod wechat;
 
 use std::collections::HashMap;
 
 use diesel::sql_types::{Array, Binary, Integer, Nullable, Text, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper};
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper};
 use uuid::Uuid;
 
 use crate::catalog::model::CollectibleId;
@@ -68,13 +73,26 @@ pub async fn insert_holders_in(tx: &TenantTx, new: &[NewHolder]) -> Result<HashM
     Ok(rows.into_iter().map(|row| (row.phone_hash, row.id)).collect())
 }
 
-pub async fn list_holders(tx: &TenantTx, page: &Page<HolderId>) -> Result<Vec<Holder>, Fault> {
-    let query = holders::table.filter(holders::tenant_id.eq(tx.tenant())).select(Holder::as_select());
-    tx.load(paged!(query, holders::id, page)).await
+#[derive(Clone, Debug, Default)]
+pub struct HolderFilter {
+    pub phone_hash: Option<Vec<u8>>,
 }
 
-pub async fn count_holders(tx: &TenantTx) -> Result<i64, Fault> {
-    tx.one(holders::table.filter(holders::tenant_id.eq(tx.tenant())).count()).await
+pub async fn list_holders(tx: &TenantTx, filter: &HolderFilter, page: &Page<HolderId>) -> Result<Vec<Holder>, Fault> {
+    let query = holders::table.filter(holders::tenant_id.eq(tx.tenant())).select(Holder::as_select());
+    let mut query = paged!(query, holders::id, page);
+    if let Some(hash) = &filter.phone_hash {
+        query = query.filter(holders::phone_hash.eq(hash.clone()));
+    }
+    tx.load(query).await
+}
+
+pub async fn count_holders(tx: &TenantTx, filter: &HolderFilter) -> Result<i64, Fault> {
+    let mut query = holders::table.filter(holders::tenant_id.eq(tx.tenant())).count().into_boxed();
+    if let Some(hash) = &filter.phone_hash {
+        query = query.filter(holders::phone_hash.eq(hash.clone()));
+    }
+    tx.one(query).await
 }
 
 pub async fn insert_items_in(
@@ -244,6 +262,17 @@ pub async fn has_open_transfer(tx: &TenantTx, item: ItemId) -> Result<bool, Faul
         transfers::table
             .filter(transfers::tenant_id.eq(tx.tenant()))
             .filter(transfers::item_id.eq(item))
+            .filter(transfers::state.eq_any(TransferState::OPEN)),
+    )))
+    .await
+}
+
+/// Whether something is on its way to or from a holder.
+pub async fn has_open_transfer_of(tx: &TenantTx, holder: HolderId) -> Result<bool, Fault> {
+    tx.one(diesel::select(diesel::dsl::exists(
+        transfers::table
+            .filter(transfers::tenant_id.eq(tx.tenant()))
+            .filter(transfers::from_holder_id.eq(holder).or(transfers::to_holder_id.eq(holder)))
             .filter(transfers::state.eq_any(TransferState::OPEN)),
     )))
     .await

@@ -118,7 +118,9 @@ async fn start_in(
     if from == request.to {
         return Err(Refusal::at("toHolderId", WalletErrorCode::SameHolder));
     }
-    if store::holders_by_id(&tx, &[request.to]).await?.is_empty() {
+    // Nobody could ever give on what goes to somebody who was erased.
+    let receiver = store::holders_by_id(&tx, &[request.to]).await?.remove(&request.to);
+    if receiver.is_none_or(|receiver| receiver.erased_at.is_some()) {
         return Err(Refusal::at("toHolderId", WalletErrorCode::HolderNotFound));
     }
     if store::has_open_transfer(&tx, item.id).await? {

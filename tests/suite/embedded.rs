@@ -45,20 +45,27 @@ pub fn ask(url: &str, query: &str) -> String {
     std::thread::scope(|scope| scope.spawn(|| ask_here(url, query)).join().expect("the query is valid"))
 }
 
+/// The same for a query that may be refused.
+pub fn try_ask(url: &str, query: &str) -> Result<String, String> {
+    std::thread::scope(|scope| scope.spawn(|| try_ask_here(url, query)).join().expect("the server takes connections"))
+}
+
 fn ask_here(url: &str, query: &str) -> String {
+    try_ask_here(url, query).unwrap_or_else(|error| panic!("{error}\n{query}"))
+}
+
+fn try_ask_here(url: &str, query: &str) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let (client, connection) =
             tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("the server takes connections");
         tokio::spawn(connection);
-        let messages = client.simple_query(query).await.unwrap_or_else(|error| panic!("{error:?}\n{query}"));
-        messages
-            .iter()
-            .find_map(|message| match message {
-                tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-                _ => None,
-            })
-            .unwrap_or_default()
+        let messages = client.simple_query(query).await.map_err(|error| format!("{error:?}"))?;
+        let first = messages.iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        });
+        Ok(first.unwrap_or_default())
     })
 }
 

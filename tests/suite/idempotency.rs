@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, text};
+use crate::support::people::id_number;
 use crate::support::play::{GIVE, SUBMIT, TAKE, key, phone, prize_of};
 
 /// A mutation that takes a key, and how to see what it did.
@@ -132,6 +133,14 @@ async fn intents(app: &TestApp) -> Vec<Intent> {
             json!({ "id": design(app, &owner).await }),
             json!({ "id": design(app, &owner).await }),
             "SELECT count(*)::text FROM audit_records WHERE action = 'collectibleIssue'",
+        ),
+        made(
+            "holderRealNameVerify",
+            "holder",
+            &people[4].token,
+            json!({ "name": "韦小宝", "idNumber": id_number(1) }),
+            json!({ "name": "韦小宝", "idNumber": id_number(2) }),
+            "SELECT count(*)::text FROM real_name_verifications",
         ),
         made("orderPlace", "order", &buyer.token, line(1), line(2), "SELECT count(*)::text FROM orders"),
         made(

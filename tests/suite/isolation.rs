@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, text};
 use crate::support::desk::INVITE;
+use crate::support::people::{ADD_WECHAT, SECRET};
 use crate::support::play::{AIRDROP, SUBMIT, key, phone, prize_of};
 use crate::support::stream::Stream;
 use crate::support::tenants::{CREDIT_CODE, SUSPEND, pdf};
@@ -29,11 +30,11 @@ enum Due {
     /// A person at a console, the enterprise's or the house's.
     Console(Option<Role>),
     Holder,
-    /// An operator, or the house in any enterprise.
-    Console(Option<Role>),
     /// Either of the enterprise's two: an operator with the permission, or the holder concerned.
     Either(Option<Role>),
     House(Option<Role>),
+    /// A person across enterprises, who is none of the others.
+    Person,
 }
 
 /// A root field, who may use it, and an operation that does. `@name` stands for an ID of `alpha`, `@key` for a new key.
@@ -82,20 +83,16 @@ const TABLE: &[Line] = &[
     ("Query.series", Either(None), "{ series(id: \"@series\") { id name { text } } }"),
     ("Query.seriesList", Either(None), "{ seriesList(first: 100) { totalCount nodes { id } } }"),
     ("Query.sessions", Signed, "{ sessions { totalCount nodes { id address } } }"),
-<<<<<<< HEAD
     ("Query.site", Anybody, "{ site { enterprise { slug name { text } } } }"),
-=======
     ("Query.ssoConnections", Console(Some(Auditor)), "{ ssoConnections { totalCount nodes { id issuer } } }"),
     ("Query.ssoKeys", Console(Some(Campaigner)), "{ ssoKeys { totalCount nodes { id profile } } }"),
     ("Query.ssoOrigins", Console(Some(Finance)), "{ ssoOrigins { origin state } }"),
->>>>>>> 871735d
     ("Query.transfer", Either(None), "{ transfer(id: \"@transfer\") { id state toHolder { id } } }"),
     ("Query.transfers", Either(None), "{ transfers(filter: {itemId: \"@item\"}) { totalCount nodes { id } } }"),
     ("Query.viewer", Anybody, "{ viewer { kind enterprise { id } } }"),
     ("Mutation.operatorSignIn", Anybody, "mutation { operatorSignIn(input: {signIn: \"owner@alpha.example\", password: \"not-the-password\"}) { token userErrors { code } } }"),
     ("Mutation.sessionRefresh", Anybody, "mutation { sessionRefresh(input: {refreshToken: \"mhr_nothing\"}) { token userErrors { code } } }"),
     ("Mutation.sessionEnd", Signed, "mutation { sessionEnd(input: {}) { session { id } userErrors { code } } }"),
-<<<<<<< HEAD
     ("Mutation.operatorInvite", Console(Some(Campaigner)), "mutation { operatorInvite(input: {signIn: \"@key\", name: \"N\", role: AUDITOR}) { invitation { id } userErrors { code } } }"),
     ("Mutation.invitationAccept", Anybody, "mutation { invitationAccept(input: {secret: \"mhi_nothing\", password: \"p\"}) { token userErrors { code } } }"),
     ("Mutation.invitationRevoke", Console(Some(Auditor)), "mutation { invitationRevoke(input: {id: \"@invitation\"}) { invitation { id } userErrors { code } } }"),
@@ -115,7 +112,6 @@ const TABLE: &[Line] = &[
     ("Mutation.apiClientEnable", Operator(Some(Auditor)), "mutation { apiClientEnable(input: {id: \"@client\"}) { client { id } userErrors { code } } }"),
     ("Mutation.apiClientSecretRotate", Operator(Some(Finance)), "mutation { apiClientSecretRotate(input: {id: \"@client\"}) { client { id } userErrors { code } } }"),
     ("Mutation.apiClientSecretRevoke", Operator(Some(Finance)), "mutation { apiClientSecretRevoke(input: {id: \"@client\", secretId: \"@secret\"}) { client { id } userErrors { code } } }"),
-=======
     ("Mutation.ssoConnectionCreate", Console(Some(Auditor)), "mutation { ssoConnectionCreate(input: {name: \"P\", issuer: \"http://127.0.0.1:1\", clientId: \"us\", roles: []}) { connection { id } userErrors { code } } }"),
     ("Mutation.ssoConnectionUpdate", Console(Some(Campaigner)), "mutation { ssoConnectionUpdate(input: {id: \"@connection\", name: \"Q\"}) { connection { name } userErrors { code } } }"),
     ("Mutation.ssoConnectionDisable", Console(Some(Finance)), "mutation { ssoConnectionDisable(input: {id: \"@connection\"}) { connection { state } userErrors { code } } }"),
@@ -125,7 +121,6 @@ const TABLE: &[Line] = &[
     ("Mutation.ssoOriginAdd", Console(Some(Auditor)), "mutation { ssoOriginAdd(input: {origin: \"https://a.example\"}) { origin { state } userErrors { code } } }"),
     ("Mutation.ssoOriginRemove", Console(Some(Finance)), "mutation { ssoOriginRemove(input: {origin: \"https://a.example\"}) { origin { state } userErrors { code } } }"),
     ("Mutation.ssoTicketSpend", Anybody, "mutation { ssoTicketSpend(input: {ticket: \"mht_nothing\", nonce: \"n\"}) { token userErrors { code } } }"),
->>>>>>> 871735d
     ("Mutation.seriesCreate", Operator(Some(Auditor)), "mutation { seriesCreate(input: {name: {chinese: \"系\", english: \"S\"}, description: {chinese: \"\", english: \"\"}}) { series { id } userErrors { code } } }"),
     ("Mutation.collectibleCreate", Operator(Some(Finance)), "mutation { collectibleCreate(input: {seriesId: \"@series\", name: {chinese: \"藏\", english: \"C\"}, description: {chinese: \"\", english: \"\"}, author: \"A\", supply: 5}) { collectible { id } userErrors { code } } }"),
     ("Mutation.collectibleSubmit", Operator(Some(Finance)), "mutation { collectibleSubmit(input: {id: \"@collectible\"}) { collectible { id } userErrors { code } } }"),
@@ -139,6 +134,20 @@ const TABLE: &[Line] = &[
     ("Mutation.activityDraw", Holder, "mutation { activityDraw(input: {activityId: \"@activity\", idempotencyKey: \"@key\"}) { draw { id } userErrors { code } } }"),
     ("Mutation.claimTake", Holder, "mutation { claimTake(input: {id: \"@claim\", idempotencyKey: \"@key\"}) { claim { id } userErrors { code } } }"),
     ("Mutation.airdropStart", Operator(Some(Finance)), "mutation { airdropStart(input: {activityId: \"@dropping\", prizeId: \"@prize\", phones: [\"13900000001\"], idempotencyKey: \"@key\"}) { airdrop { id } userErrors { code } } }"),
+    ("Query.wallet", Person, "{ wallet { memberships { itemCount holder { id } enterprise { slug } } } }"),
+    ("Query.wechatApps", Operator(Some(Campaigner)), "{ wechatApps(first: 100) { totalCount nodes { id appId } } }"),
+    ("Mutation.verificationCodeSend", Anybody, "mutation { verificationCodeSend(input: {phone: \"13900000003\", purpose: SIGN_IN, enterprise: \"alpha\"}) { expiresInSeconds userErrors { code } } }"),
+    ("Mutation.holderSignIn", Anybody, "mutation { holderSignIn(input: {phone: \"13900000003\", code: \"000000\", enterprise: \"alpha\"}) { token userErrors { code } } }"),
+    ("Mutation.holderWeChatSignIn", Anybody, "mutation { holderWeChatSignIn(input: {appId: \"wx0000\", code: \"c\", enterprise: \"alpha\"}) { token userErrors { code } } }"),
+    ("Mutation.walletSignIn", Anybody, "mutation { walletSignIn(input: {phone: \"13900000003\", code: \"000000\"}) { token userErrors { code } } }"),
+    ("Mutation.holderPhoneBind", Holder, "mutation { holderPhoneBind(input: {phone: \"13900000003\", code: \"000000\"}) { holder { id } userErrors { code } } }"),
+    ("Mutation.holderRealNameVerify", Holder, "mutation { holderRealNameVerify(input: {name: \"韦小宝\", idNumber: \"11010519491231002X\", idempotencyKey: \"@key\"}) { holder { nameMasked } userErrors { code } } }"),
+    ("Mutation.holderEraseMyself", Holder, "mutation { holderEraseMyself(input: {code: \"000000\"}) { holder { id } userErrors { code } } }"),
+    ("Mutation.holderReveal", Operator(Some(Campaigner)), "mutation { holderReveal(input: {id: \"@holder\", fields: [PHONE]}) { personalData { phone } userErrors { code } } }"),
+    ("Mutation.holderErase", Operator(Some(Campaigner)), "mutation { holderErase(input: {id: \"@holder\"}) { holder { id } userErrors { code } } }"),
+    ("Mutation.wechatAppCreate", Operator(Some(Campaigner)), "mutation { wechatAppCreate(input: {kind: MINI_PROGRAM, appId: \"wx0001\", secret: \"0123456789abcdef0123456789abcdef\"}) { wechatApp { appId } userErrors { code } } }"),
+    ("Mutation.wechatAppUpdate", Operator(Some(Campaigner)), "mutation { wechatAppUpdate(input: {id: \"@wechat\", state: ACTIVE}) { wechatApp { id } userErrors { code } } }"),
+    ("Mutation.wechatAppDisable", Operator(Some(Auditor)), "mutation { wechatAppDisable(input: {id: \"@wechat\"}) { wechatApp { id } userErrors { code } } }"),
     ("Mutation.holderSignOn", Operator(Some(Finance)), "mutation { holderSignOn(input: {phone: \"13900000002\"}) { holder { phoneMasked } userErrors { code } } }"),
     ("Mutation.transferStart", Either(Some(Finance)), "mutation { transferStart(input: {itemId: \"@item\", toHolderId: \"@other\", idempotencyKey: \"@key\"}) { transfer { state } userErrors { code } } }"),
     ("Mutation.transferCancel", Operator(Some(Auditor)), "mutation { transferCancel(input: {id: \"@transfer\"}) { transfer { id } userErrors { code } } }"),
@@ -203,13 +212,13 @@ impl Stage {
         let document = app.document(&owner, &pdf("alpha")).await;
         let qualification = app.qualification(&owner, "BUSINESS_LICENCE", CREDIT_CODE).await;
         app.approve(&qualification).await;
+        let wechat = json!({ "kind": "MINI_PROGRAM", "app": "wxalpha", "secret": SECRET });
+        let wechat = app.done(&owner, ADD_WECHAT, wechat).await["wechatApp"]["id"].take();
         let operator = app.sql("SELECT id FROM operators WHERE sign_in = 'owner@alpha.example'");
         let operator = id::format("operator", operator.parse().expect("a UUID"));
-<<<<<<< HEAD
         let colleague = app.colleague(&owner, "colleague@alpha.example", "AUDITOR").await;
         let invited = json!({ "input": { "signIn": "invited@alpha.example", "name": "I", "role": "AUDITOR" } });
         let invited = app.done(&owner, INVITE, invited).await;
-=======
         let made = "mutation { ssoKeyCreate(input: {name: \"K\", profile: RRX, roles: []}) { key { id } userErrors { code } } }";
         let sso_key = text(&app.done(&owner, made, json!({})).await["key"]["id"]);
         // Made without its provider, which these tests do without.
@@ -218,7 +227,6 @@ impl Stage {
             "INSERT INTO sso_connections (tenant_id, id, name, issuer, client_id, scopes, role_claim, roles)
              VALUES ('{tenant}', '{connection}', 'P', 'https://id.example', 'us', 'openid', 'roles', '{{}}')"
         ));
->>>>>>> 871735d
         app.settle().await;
 
         let first = async |query: &str| {
@@ -237,11 +245,8 @@ impl Stage {
             ("@colleague", colleague.id),
             ("@client", text(&client["client"]["id"])),
             ("@collectible", collectible),
-<<<<<<< HEAD
             ("@document", document),
-=======
             ("@connection", id::format("connection", connection)),
->>>>>>> 871735d
             ("@draft", text(&draft["id"])),
             ("@dropping", dropping),
             ("@holder", person.id),
@@ -255,11 +260,9 @@ impl Stage {
             ("@qualification", qualification),
             ("@review", review),
             ("@sale", sale.0),
-<<<<<<< HEAD
             ("@secret", text(&client["secretId"])),
-=======
             ("@ssokey", sso_key),
->>>>>>> 871735d
+            ("@wechat", text(&wechat)),
         ]);
         Self { app, ids, holder: person.token }
     }
@@ -337,10 +340,10 @@ async fn strangers_and_the_wrong_kind_of_caller_are_refused() {
             Anybody | Signed => &[],
             Console(_) => &[("a holder", &stage.holder)],
             Operator(_) => &[("a holder", &stage.holder), ("the house", &house)],
-            Console(_) => &[("a holder", &stage.holder)],
             Holder => &[("an operator", &owner), ("the house", &house)],
             Either(_) => &[("the house", &house)],
             House(_) => &[("an operator", &owner), ("a holder", &stage.holder)],
+            Person => &[("an operator", &owner), ("a holder", &stage.holder), ("the house", &house)],
         };
         for (who, token) in wrong {
             stage.refused(Some(token), line, "FORBIDDEN", who).await;
@@ -353,11 +356,7 @@ async fn a_role_without_the_permission_is_refused() {
     let stage = Stage::set().await;
     for line in TABLE {
         let token = match line.1 {
-<<<<<<< HEAD
             Operator(Some(role)) | Either(Some(role)) | Console(Some(role)) => stage.app.operator("alpha", role).await,
-=======
-            Operator(Some(role)) | Console(Some(role)) | Either(Some(role)) => stage.app.operator("alpha", role).await,
->>>>>>> 871735d
             House(Some(role)) => stage.app.house(role).await,
             _ => continue,
         };
@@ -390,7 +389,7 @@ async fn what_is_anothers_looks_like_what_is_not_there() {
     let own = |answer: &Value| stage.ids.values().any(|id| answer.to_string().contains(id.as_str()));
     for (field, due, operation) in TABLE {
         let callers: &[(&String, &String)] = match due {
-            Anybody | House(_) => continue,
+            Anybody | House(_) | Person => continue,
             Signed | Operator(_) | Console(_) => &[(&rival, &owner)],
             Holder => &[(&rival_holder, &stage.holder)],
             Either(_) => &[(&rival, &owner), (&rival_holder, &stage.holder)],
@@ -500,7 +499,7 @@ async fn in_a_stopped_enterprise_people_look_and_do_nothing() {
             Operator(_) | Console(_) => &[&owner],
             Holder => &[&stage.holder],
             Either(_) => &[&owner, &stage.holder],
-            Anybody | Signed | House(_) => continue,
+            Anybody | Signed | Person | House(_) => continue,
         };
         for token in callers {
             let is_holder = **token == stage.holder;

@@ -170,7 +170,24 @@ async fn a_house_is_opened_used_killed_and_taken_over() {
     assert!(["alpha", "beta"].iter().all(|slug| listed.contains(slug)), "{listed}");
     let again = folder.print(&["tenants", "apply", MANIFEST]);
     assert!(again.contains(" 0 created"), "{again}");
+    // Data keys are exchanged while the server works on.
+    let sign_on = "mutation { holderSignOn(input: {phone: \"13800000001\"}) { holder { id } userErrors { code } } }";
+    let known = server.ask(Some(token), sign_on).await;
+    let rotated = folder.print(&["keys", "rotate", "--all"]);
+    for slug in ["alpha", "beta", "house"] {
+        assert!(rotated.contains(&format!("{slug}: has a new data key, version 2")), "{rotated}");
+    }
+    let reveal = format!(
+        "mutation {{ holderReveal(input: {{id: {}, fields: [PHONE]}}) {{ personalData {{ phone }} userErrors {{ code }} }} }}",
+        known["holderSignOn"]["holder"]["id"]
+    );
+    let shown = server.ask(Some(token), &reveal);
+    assert_eq!(shown.await["holderReveal"]["personalData"]["phone"], "13800000001");
+    assert_eq!(server.ask(Some(token), sign_on).await, known, "the same holder is found");
+    assert!(folder.complaint(&["keys", "rotate", "--enterprise", "nobody"]).contains("tenants list"));
+    assert!(folder.complaint(&["keys", "rotate"]).contains("--all"));
     let healthy = folder.print(&["doctor"]);
+    assert!(healthy.contains("ok    sealed values"), "{healthy}");
     assert!(
         !healthy.contains("WRONG") && healthy.lines().filter(|line| line.starts_with("ok ")).count() >= 6,
         "{healthy}"

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::sql_types::{Array, Integer, Text, Timestamptz, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, IntoSql, QueryDsl, SelectableHelper, update};
+use diesel::{BoolExpressionMethods, ExpressionMethods, IntoSql, QueryDsl, SelectableHelper, update};
 
 use crate::activities::model::{ActivityId, Claim, ClaimId, ClaimState};
 use crate::paged;
@@ -11,6 +11,7 @@ use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
 use crate::schema::claims;
+use crate::tenancy::model::HolderId;
 use crate::tenancy::scope::TenantTx;
 use crate::wallets::model::TransferId;
 
@@ -42,6 +43,19 @@ pub async fn claims_by_id(tx: &TenantTx, ids: &[ClaimId]) -> Result<HashMap<Clai
     let query = claims::table.filter(claims::tenant_id.eq(tx.tenant())).filter(claims::id.eq_any(ids.to_vec()));
     let rows: Vec<Claim> = tx.load(query.select(Claim::as_select())).await?;
     Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+}
+
+/// Whether a holder has a claim that is still to be taken up or on its way.
+pub async fn has_open(tx: &TenantTx, holder: HolderId) -> Result<bool, Fault> {
+    let under_way = claims::state.eq_any([ClaimState::Claimed, ClaimState::Delivering]);
+    let to_be_taken = claims::state.eq(ClaimState::Pending).and(claims::deadline.gt(diesel::dsl::now));
+    tx.one(diesel::select(diesel::dsl::exists(
+        claims::table
+            .filter(claims::tenant_id.eq(tx.tenant()))
+            .filter(claims::holder_id.eq(holder))
+            .filter(under_way.or(to_be_taken)),
+    )))
+    .await
 }
 
 /// Locked in the order of their IDs.

@@ -106,6 +106,17 @@ pub async fn lock_orders_in(tx: &TenantTx, ids: &[OrderId]) -> Result<Vec<Order>
     Ok(rows)
 }
 
+/// Whether a holder has an order that money or pieces are still owed for.
+pub async fn has_open(tx: &TenantTx, holder: HolderId) -> Result<bool, Fault> {
+    tx.one(diesel::select(diesel::dsl::exists(
+        orders::table
+            .filter(orders::tenant_id.eq(tx.tenant()))
+            .filter(orders::holder_id.eq(holder))
+            .filter(orders::state.eq_any(OrderState::OPEN)),
+    )))
+    .await
+}
+
 pub async fn order_id_by_number(tx: &TenantTx, number: &str) -> Result<Option<OrderId>, Fault> {
     tx.optional(
         orders::table

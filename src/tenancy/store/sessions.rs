@@ -76,6 +76,15 @@ pub async fn revoke_in(tx: &TenantTx, ids: &[SessionId], because: &str) -> Resul
     tx.execute(statement).await
 }
 
+/// Takes out of somebody's sessions what tells of a person: the program and the address.
+pub async fn forget_visits_in(tx: &TenantTx, subject: Uuid) -> Result<(), Fault> {
+    let statement = update(sessions::table)
+        .filter(sessions::tenant_id.eq(tx.tenant()))
+        .filter(sessions::subject_id.eq(subject))
+        .set((sessions::client.eq(""), sessions::address.eq("")));
+    tx.execute(statement).await.map(drop)
+}
+
 /// The sessions of an operator or a holder that have not ended.
 pub async fn open_of(tx: &TenantTx, subject: Uuid) -> Result<Vec<SessionId>, Fault> {
     tx.load(

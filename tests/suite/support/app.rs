@@ -22,10 +22,12 @@ use minthouse::tenancy::permission::Role;
 use minthouse::tenancy::scope::HouseTx;
 use minthouse::tenancy::store::{self, DirectoryKind};
 use minthouse::tenancy::token::Identity;
+use minthouse::wallets::WalletServices;
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::cluster;
+use super::people::World;
 
 /// Two enterprises, `alpha` and `beta`, small and with different data.
 pub const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/support/small.toml");
@@ -51,6 +53,8 @@ impl Beginning {
 pub struct TestApp {
     pub app: App,
     pub address: SocketAddr,
+    /// What is outside of the house.
+    pub world: World,
     database: String,
     http: reqwest::Client,
     _shutdown: DropGuard,
@@ -62,6 +66,7 @@ pub struct Builder {
     clock: Arc<dyn Clock>,
     worker: bool,
     settings: Settings,
+    wechat: Option<String>,
 }
 
 impl TestApp {
@@ -73,7 +78,14 @@ impl TestApp {
     pub fn builder() -> Builder {
         let cost = CostLimits { per_minute: 100_000_000, burst: 100_000_000, crowd: 1, ..CostLimits::default() };
         let settings = Settings { cost, ..Settings::default() };
-        Builder { beginning: Beginning::Small, connections: 8, clock: Arc::new(SystemClock), worker: true, settings }
+        Builder {
+            beginning: Beginning::Small,
+            connections: 8,
+            clock: Arc::new(SystemClock),
+            worker: true,
+            settings,
+            wechat: None,
+        }
     }
 
     pub fn url(&self) -> String {
@@ -198,6 +210,12 @@ impl Builder {
         self
     }
 
+    /// With WeChat at this address.
+    pub fn wechat(mut self, url: &str) -> Self {
+        self.wechat = Some(url.to_owned());
+        self
+    }
+
     /// Without background work; `app.settle()` does it when the test wants it.
     pub fn idle(mut self) -> Self {
         self.worker = false;
@@ -215,7 +233,8 @@ impl Builder {
     }
 
     async fn start_on(self, database: String) -> TestApp {
-        let app = app_at(&database, self.connections, self.clock);
+        let world = World::default();
+        let app = app_at(&database, self.connections, self.clock, world.services(self.wechat.as_deref()));
         let shutdown = CancellationToken::new();
         let router = app.router(self.settings, recorder(), shutdown.clone()).expect("the schema is sound");
         if self.worker {
@@ -226,7 +245,7 @@ impl Builder {
         let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         tokio::spawn(serving.into_future());
-        TestApp { app, address, database, http: client(), _shutdown: shutdown.drop_guard() }
+        TestApp { app, address, world, database, http: client(), _shutdown: shutdown.drop_guard() }
     }
 }
 
@@ -252,11 +271,11 @@ fn objects_folder(database: &str) -> PathBuf {
 }
 
 /// An app on one of the shared cluster's databases. Secrets and randomness are the same in every run.
-pub fn app(database: &str, connections: usize) -> App {
-    app_at(database, connections, Arc::new(SystemClock))
+pub fn app(database: &str, connections: usize, wallets: WalletServices) -> App {
+    app_at(database, connections, Arc::new(SystemClock), wallets)
 }
 
-fn app_at(database: &str, connections: usize, clock: Arc<dyn Clock>) -> App {
+fn app_at(database: &str, connections: usize, clock: Arc<dyn Clock>, wallets: WalletServices) -> App {
     let cluster = cluster::shared();
     let pools = PoolSettings { connections, ..PoolSettings::default() };
     let objects = objects_folder(database);
@@ -274,7 +293,7 @@ fn app_at(database: &str, connections: usize, clock: Arc<dyn Clock>) -> App {
         master_key,
     };
     let sales = sales_services(&platform, true).expect("the client for proofs can be made");
-    App::new(platform, secrets(), sales, true, None).expect("the parts fit together")
+    App::new(platform, secrets(), sales, wallets, true, None).expect("the parts fit together")
 }
 
 fn secrets() -> &'static Secrets {
@@ -316,7 +335,7 @@ fn templates() {
                 let now = chrono::DateTime::from_timestamp(1_790_000_000, 0).expect("a time");
                 migrate::migrate(&url, now, |_| ()).await.expect("the migrations run");
                 if beginning == Beginning::Small {
-                    let app = app(name, 2);
+                    let app = app(name, 2, World::default().services(None));
                     manifest::apply(&app, Path::new(MANIFEST)).await.expect("the manifest is sound");
                     app.platform.database.close();
                 }

@@ -1,0 +1,51 @@
+//! Which enterprise somebody means who has no token yet: the one whose host they asked, or one that they name.
+
+use crate::platform::Platform;
+use crate::platform::refusal::Refusal;
+use crate::tenancy::model::{EnterpriseId, EnterpriseKind, EnterpriseState};
+use crate::tenancy::scope::HouseTx;
+use crate::tenancy::standing::Standings;
+use crate::tenancy::store::{self, DirectoryKind};
+use crate::wallets::model::HolderErrorCode;
+
+/// Where a visitor stands and whom they name.
+#[derive(Clone, Copy, Debug)]
+pub struct Entrance<'a> {
+    /// The enterprise whose bound host was asked, if one was.
+    pub site: Option<EnterpriseId>,
+    /// A slug.
+    pub named: Option<&'a str>,
+}
+
+/// An enterprise at work. On a bound host it is that one, and naming another one there finds nothing.
+pub async fn find(
+    platform: &Platform,
+    standings: &Standings,
+    entrance: Entrance<'_>,
+) -> Result<EnterpriseId, Refusal<HolderErrorCode>> {
+    let not_found = || Refusal::at("enterprise", HolderErrorCode::EnterpriseNotFound);
+    let named = match entrance.named {
+        Some(slug) => {
+            let house = HouseTx::read(&platform.database).await?;
+            Some(store::look_up(&house, DirectoryKind::Slug, slug).await?.ok_or_else(not_found)?)
+        }
+        None => None,
+    };
+    let tenant = match (entrance.site, named) {
+        (Some(site), Some(named)) if site != named => return Err(not_found()),
+        (Some(tenant), _) | (None, Some(tenant)) => tenant,
+        (None, None) => {
+            return Err(Refusal::explained(
+                "enterprise",
+                HolderErrorCode::EnterpriseNotFound,
+                "请指明企业标识。",
+                "Name the enterprise by its slug; only on an enterprise's own host it goes without saying.",
+            ));
+        }
+    };
+    match standings.of_visited(tenant).await? {
+        (EnterpriseKind::House, _) => Err(not_found()),
+        (_, EnterpriseState::Active) => Ok(tenant),
+        _ => Err(Refusal::at("enterprise", HolderErrorCode::EnterpriseNotActive)),
+    }
+}

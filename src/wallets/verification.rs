@@ -1,0 +1,216 @@
+//! Codes that prove a phone: sent, and judged.
+//!
+//! A code is six digits, good for five minutes, five tries and one purpose. What is stored is a keyed hash over tenant,
+//! purpose, phone and code. Only the newest code for a phone and a purpose counts. Whether anybody knows the phone is
+//! not looked at, so that the answer cannot tell.
+
+use std::net::IpAddr;
+
+use chrono::TimeDelta;
+
+use crate::platform::Platform;
+use crate::platform::fault::Fault;
+use crate::platform::randomness::Randomness;
+use crate::platform::refusal::Refusal;
+use crate::platform::throttle::Window;
+use crate::tenancy::enterprise::{self, DataKey};
+use crate::tenancy::model::EnterpriseId;
+use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
+use crate::tenancy::standing::Standings;
+use crate::tenancy::store::{self as directory, DirectoryKind};
+use crate::tenancy::throttle::{self, Key, NO_TENANT};
+use crate::wallets::entrance::{self, Entrance};
+use crate::wallets::holder::{self, Phone};
+use crate::wallets::model::{CodePurpose, HolderErrorCode};
+use crate::wallets::sms::{Code, SmsError, SmsSender};
+use crate::wallets::store::codes;
+
+/// How long a code is good. The store's SQL says the same.
+pub const MINUTES: i64 = 5;
+pub const TRIES: i32 = 5;
+
+/// What is sent at most. A phone's windows protect its owner, also from being written to by one enterprise after the
+/// other; an
+/// address's keeps one visitor from writing to many, an enterprise's bounds what a flood costs it.
+const ONE_PHONE: Window = Window { limit: 1, length: TimeDelta::minutes(1) };
+const ONE_PHONE_A_DAY: Window = Window { limit: 10, length: TimeDelta::days(1) };
+const ONE_ADDRESS: Window = Window { limit: 60, length: TimeDelta::minutes(10) };
+const ONE_PHONE_EVERYWHERE: Window = Window { limit: 30, length: TimeDelta::days(1) };
+const ONE_ENTERPRISE: Window = Window { limit: 6_000, length: TimeDelta::hours(1) };
+
+/// Whom a code is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeRequest<'a> {
+    pub phone: &'a str,
+    pub purpose: CodePurpose,
+    pub entrance: Entrance<'a>,
+    /// The enterprise of the holder who asks, if a holder does.
+    pub own: Option<EnterpriseId>,
+    pub address: Option<IpAddr>,
+}
+
+/// Sends a code.
+pub async fn send(
+    platform: &Platform,
+    standings: &Standings,
+    sender: &dyn SmsSender,
+    request: &CodeRequest<'_>,
+) -> Result<(), Refusal<HolderErrorCode>> {
+    let phone = holder::phone("phone", request.phone)?;
+    let tenant = match (request.purpose, request.own) {
+        (CodePurpose::Wallet, _) => wallet_tenant(platform, request.entrance).await?,
+        (_, Some(own)) => own,
+        (_, None) => entrance::find(platform, standings, request.entrance).await?,
+    };
+    let counted = count(platform, tenant, &phone, request.address).await?;
+
+    let code = draw(&*platform.randomness);
+    let tx = TenantScope::of_system(tenant).write(&platform.database).await?;
+    let data_key = enterprise::data_key(platform, &tx).await?;
+    let phone_hash = holder::phone_hash(&data_key, &phone);
+    let id = codes::insert_in(&tx, request.purpose, &phone_hash, &hash(&data_key, request.purpose, &phone_hash, &code))
+        .await?;
+    tx.commit().await?;
+
+    let Err(error) = sender.send_code(&phone, &code).await else { return Ok(()) };
+    take_back(platform, &counted).await?;
+    if error == SmsError::NotSent {
+        // It would stand before an older one that may have arrived. One that may still arrive stays.
+        let tx = TenantScope::of_system(tenant).write(&platform.database).await?;
+        codes::delete_in(&tx, id).await?;
+        tx.commit().await?;
+    }
+    Err(Refusal::at("phone", HolderErrorCode::NotSent))
+}
+
+/// Codes for a wallet across enterprises are the house's: no enterprise's data key may judge them.
+pub async fn wallet_tenant(
+    platform: &Platform,
+    entrance: Entrance<'_>,
+) -> Result<EnterpriseId, Refusal<HolderErrorCode>> {
+    if entrance.site.is_some() {
+        return Err(Refusal::code(HolderErrorCode::NotOnThisHost));
+    }
+    if entrance.named.is_some() {
+        return Err(Refusal::explained(
+            "enterprise",
+            HolderErrorCode::InvalidInput,
+            "跨企业钱包不属于任何企业，请勿指明企业。",
+            "A wallet across enterprises is no enterprise's; leave the enterprise out.",
+        ));
+    }
+    let house = HouseTx::read(&platform.database).await?;
+    let found = directory::look_up(&house, DirectoryKind::Slug, enterprise::RESERVED_SLUG).await?;
+    Ok(found
+        .ok_or_else(|| Fault::Unavailable(anyhow::anyhow!("no house has been founded; apply a manifest with one")))?)
+}
+
+/// Whether this is the newest code that was sent to the phone for the purpose, which is then used up. A try is counted
+/// either way: who is told `false` commits before they refuse.
+pub async fn judge_in(
+    tx: &TenantTx,
+    data_key: &DataKey,
+    purpose: CodePurpose,
+    phone_hash: &[u8],
+    code: &str,
+) -> Result<bool, Fault> {
+    let Some(sent) = codes::lock_newest_in(tx, purpose, phone_hash).await? else { return Ok(false) };
+    if sent.used_at.is_some() || sent.attempts >= TRIES || sent.expires_at <= tx.now().await? {
+        return Ok(false);
+    }
+    let right = sent.code_hash == hash(data_key, purpose, phone_hash, &Code::of(code));
+    codes::count_try_in(tx, sent.id, right).await?;
+    Ok(right)
+}
+
+/// Commits the try that was counted, and says no.
+pub async fn refuse<T>(tx: TenantTx) -> Result<T, Refusal<HolderErrorCode>> {
+    tx.commit().await?;
+    Err(Refusal::at("code", HolderErrorCode::WrongCode))
+}
+
+/// A person's address in full, and of IPv6 the network that one subscriber has.
+pub fn address_key(platform: &Platform, kind: &'static str, address: IpAddr) -> Key {
+    match address.to_canonical() {
+        IpAddr::V4(address) => Key::new(platform, kind, &[&address.octets()]),
+        IpAddr::V6(address) => Key::new(platform, kind, &[&address.octets()[..8]]),
+    }
+}
+
+/// Counts a message under everything that bounds it, or under nothing.
+async fn count(
+    platform: &Platform,
+    tenant: EnterpriseId,
+    phone: &Phone,
+    address: Option<IpAddr>,
+) -> Result<Vec<(EnterpriseId, Key)>, Refusal<HolderErrorCode>> {
+    let phone = phone.digits().as_bytes();
+    let mut bounds = vec![
+        (tenant, Key::new(platform, "code.phone", &[phone]), ONE_PHONE),
+        (tenant, Key::new(platform, "code.phone.day", &[phone]), ONE_PHONE_A_DAY),
+        (NO_TENANT, Key::new(platform, "code.phone.everywhere", &[phone]), ONE_PHONE_EVERYWHERE),
+        (tenant, Key::new(platform, "code.enterprise", &[]), ONE_ENTERPRISE),
+    ];
+    if let Some(address) = address {
+        bounds.insert(0, (tenant, address_key(platform, "code.address", address), ONE_ADDRESS));
+    }
+    let mut counted = Vec::with_capacity(bounds.len());
+    for (tenant, key, window) in bounds {
+        if let Err(wait) = throttle::count_in_window(platform, tenant, &key, &window).await? {
+            take_back(platform, &counted).await?;
+            return Err(Refusal::later(HolderErrorCode::TooOften, wait));
+        }
+        counted.push((tenant, key));
+    }
+    Ok(counted)
+}
+
+async fn take_back(platform: &Platform, counted: &[(EnterpriseId, Key)]) -> Result<(), Fault> {
+    for (tenant, key) in counted {
+        throttle::take_back(platform, *tenant, &[*key]).await?;
+    }
+    Ok(())
+}
+
+/// Every code is as likely as every other: a number beyond the last whole million is drawn again.
+fn draw(randomness: &dyn Randomness) -> Code {
+    const CODES: u32 = 1_000_000;
+    loop {
+        let number = u32::from_be_bytes(randomness.bytes());
+        if number < u32::MAX - u32::MAX % CODES {
+            return Code::new(number % CODES);
+        }
+    }
+}
+
+// The phone's hash is the tenant's own, so the tenant is bound in twice.
+fn hash(data_key: &DataKey, purpose: CodePurpose, phone_hash: &[u8], code: &Code) -> Vec<u8> {
+    let bytes = [purpose.as_str().as_bytes(), b"/", phone_hash, code.expose().as_bytes()].concat();
+    data_key.hash("verification code", &bytes).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::randomness::SeededRandomness;
+
+    /// Gives these numbers, one after the other.
+    struct Scripted(std::sync::Mutex<Vec<u32>>);
+
+    impl Randomness for Scripted {
+        fn fill(&self, bytes: &mut [u8]) {
+            let number = self.0.lock().unwrap().remove(0);
+            bytes.copy_from_slice(&number.to_be_bytes());
+        }
+    }
+
+    #[test]
+    fn no_code_is_likelier_than_another() {
+        let drawn = |numbers: &[u32]| draw(&Scripted(std::sync::Mutex::new(numbers.to_vec())));
+        assert_eq!(drawn(&[0]).expose(), "000000");
+        assert_eq!(drawn(&[4_293_999_999]).expose(), "999999", "the last whole million");
+        assert_eq!(drawn(&[4_294_000_000, u32::MAX, 5]).expose(), "000005", "what is beyond is drawn again");
+        let randomness = SeededRandomness::new(3);
+        assert_ne!(draw(&randomness), draw(&randomness));
+    }
+}
