@@ -144,8 +144,12 @@ impl App {
         let downloads = transport::for_pages(downloads::router(self.platform.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), gate.clone(), settings, shutdown)?;
         let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
-        let sign_on =
-            SignOn { platform: self.platform.clone(), services: self.sso.clone(), standings: self.standings.clone() };
+        let sign_on = SignOn {
+            platform: self.platform.clone(),
+            services: self.sso.clone(),
+            standings: self.standings.clone(),
+            proxies: proxies.clone(),
+        };
         Ok(graphql
             .merge(uploads)
             .merge(sso::router(sign_on))

@@ -5,12 +5,11 @@
 //! go to from a request, none is put together from what a request says, and none runs a script but our own files
 //! (`web/embedded`, which need no build). To add a page, give it a policy of its own with [`policy`].
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
@@ -19,9 +18,10 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::api::transport::{self, Origins};
+use crate::api::transport::{self, Call, Knock, Origins};
 use crate::bridges::oidc::Callback;
 use crate::platform::Platform;
+use crate::platform::address::Block;
 use crate::platform::fault::Fault;
 use crate::platform::language::Language;
 use crate::platform::refusal::Refusal;
@@ -46,6 +46,8 @@ pub struct SignOn {
     pub platform: Arc<Platform>,
     pub services: Arc<SsoServices>,
     pub standings: Arc<Standings>,
+    /// Of ours, whose word on a caller's address is believed.
+    pub proxies: Arc<[Block]>,
 }
 
 pub fn router(sign_on: SignOn) -> Router {
@@ -70,18 +72,10 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(parts: &Parts) -> Self {
-        let header =
-            |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let connection = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let visit = Visit {
-            address: connection.map(|ConnectInfo(address)| address.ip()),
-            agent: header(header::USER_AGENT),
-            origin: header(header::ORIGIN),
-            host: header(header::HOST).or_else(|| parts.uri.authority().map(ToString::to_string)),
-        };
-        let language = Language::from_accept_language(&header(header::ACCEPT_LANGUAGE).unwrap_or_default());
-        Self { visit, language, headers: parts.headers.clone() }
+    fn of(sign_on: &SignOn, parts: Parts) -> Self {
+        let call = Call::of(parts);
+        let Knock { peer, agent, origin, host, language, .. } = call.knock(None, &sign_on.proxies);
+        Self { visit: Visit { address: peer, agent, origin, host }, language, headers: call.parts.headers }
     }
 
     fn cookie(&self, name: &str) -> Option<&str> {
@@ -225,7 +219,7 @@ async fn start(
     query: Result<Query<StartParameters>, QueryRejection>,
     parts: Parts,
 ) -> Response {
-    let asked = Asked::of(&parts);
+    let asked = Asked::of(&sign_on, parts);
     depart(&sign_on, &connection, query, &asked)
         .await
         .unwrap_or_else(|refusal| Failure::of(refusal, asked.language).as_page(asked.language))
@@ -267,7 +261,7 @@ async fn callback(
     query: Result<Query<CallbackParameters>, QueryRejection>,
     parts: Parts,
 ) -> Response {
-    let asked = Asked::of(&parts);
+    let asked = Asked::of(&sign_on, parts);
     arrive(&sign_on, &connection, query, &asked)
         .await
         .unwrap_or_else(|refusal| Failure::of(refusal, asked.language).as_page(asked.language))
@@ -327,7 +321,7 @@ struct TicketRequest {
 
 /// `POST /sso/tickets`: a partner's server vouches for one of its users.
 async fn tickets(State(sign_on): State<SignOn>, parts: Parts, body: Bytes) -> Response {
-    let asked = Asked::of(&parts);
+    let asked = Asked::of(&sign_on, parts);
     match vouch(&sign_on, &asked, &body).await {
         Ok(response) => response,
         Err(refusal) => Failure::of(refusal, asked.language).as_json(),
@@ -367,7 +361,7 @@ async fn vouch(sign_on: &SignOn, asked: &Asked, body: &[u8]) -> Result<Response,
 
 /// `GET /embedded/{slug}`: the console for the pages of one enterprise.
 async fn embedded(State(sign_on): State<SignOn>, Path(slug): Path<String>, parts: Parts) -> Response {
-    let language = Asked::of(&parts).language;
+    let language = Asked::of(&sign_on, parts).language;
     console(&sign_on, &slug).await.unwrap_or_else(|refusal| Failure::of(refusal, language).as_page(language))
 }
 
