@@ -1,5 +1,8 @@
 //! How an enterprise comes in, shows who it is, and is stopped.
 
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
 use minthouse::platform::id;
 use minthouse::platform::vault::{hex, sha256};
 use minthouse::sales::model::OrderId;
@@ -8,6 +11,8 @@ use minthouse::sales::store::{bindings, orders};
 use minthouse::tenancy::permission::Role;
 use minthouse::tenancy::scope::TenantScope;
 use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::support::app::{TestApp, text};
 use crate::support::play::{DECIDE, TAKE, key};
@@ -354,4 +359,69 @@ async fn the_house_stops_others_by_the_steps_there_are_and_says_why() {
           WHERE action IN ('enterpriseSuspend', 'enterpriseResume', 'enterpriseClose')",
     );
     assert_eq!(noted, "enterpriseSuspend HOUSE,enterpriseResume HOUSE");
+}
+
+/// A WebSocket that has been let in, and what it answers to one operation after the other.
+struct Line(tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>);
+
+impl Line {
+    async fn open(app: &TestApp, token: &str) -> Self {
+        let mut request = format!("ws://{}/graphql", app.address).into_client_request().expect("an address");
+        let protocol = "graphql-transport-ws".parse().expect("a header");
+        request.headers_mut().insert("sec-websocket-protocol", protocol);
+        let mut line = Self(tokio_tungstenite::connect_async(request).await.expect("it is taken").0);
+        line.say(json!({ "type": "connection_init", "payload": { "token": token, "accept-language": "en" } })).await;
+        assert_eq!(line.hear().await.expect("an answer")["type"], "connection_ack");
+        line
+    }
+
+    async fn say(&mut self, message: Value) {
+        self.0.send(Message::text(message.to_string())).await.expect("it is sent");
+    }
+
+    /// The next message, or the code with which the line was closed.
+    async fn hear(&mut self) -> Result<Value, u16> {
+        loop {
+            match tokio::time::timeout(Duration::from_secs(20), self.0.next()).await.expect("an answer in time") {
+                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).expect("it is JSON")),
+                Some(Ok(Message::Close(frame))) => return Err(frame.expect("it says why").code.into()),
+                Some(Ok(_)) => {}
+                other => panic!("the line broke: {other:?}"),
+            }
+        }
+    }
+
+    async fn ask(&mut self, query: &str, variables: Value) -> Result<Value, u16> {
+        self.say(json!({ "id": "1", "type": "subscribe", "payload": { "query": query, "variables": variables } }))
+            .await;
+        let answer = self.hear().await?;
+        if answer["type"] == "next" {
+            assert_eq!(self.hear().await?["type"], "complete");
+        }
+        Ok(answer["payload"].clone())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_was_open_before_is_asked_anew() {
+    let app = TestApp::builder().idle().start().await;
+    let (owner, house) = (app.owner("alpha").await, app.house(Role::Owner).await);
+    let person = app.person("alpha", 1).await;
+    let (activity, _) = app.activity(&owner, "DRAW").await;
+    let draw = || json!({ "activity": activity, "key": key() });
+    let mut line = Line::open(&app, &person.token).await;
+    let drawn = line.ask(crate::support::play::DRAW, draw()).await.expect("it stays open");
+    assert_eq!(drawn["data"]["activityDraw"]["userErrors"], json!([]), "{drawn:#}");
+
+    let this = json!({ "id": app.enterprise("alpha").await, "reason": "Complaints" });
+    app.done(&house, SUSPEND, this.clone()).await;
+    let refused = line.ask(crate::support::play::DRAW, draw()).await.expect("it stays open");
+    assert_eq!(refused["errors"][0]["extensions"]["code"], "ENTERPRISE_NOT_ACTIVE", "{refused:#}");
+    let seen = line.ask("{ items { totalCount } }", json!({})).await.expect("it stays open");
+    assert_eq!(seen["data"]["items"]["totalCount"], 0, "holders look on");
+
+    // Whoever may not come in any more is put out.
+    let mut line = Line::open(&app, &owner).await;
+    app.done(&house, CLOSE, this).await;
+    assert_eq!(line.ask("{ viewer { kind } }", json!({})).await, Err(4403));
 }
