@@ -50,7 +50,7 @@ pub async fn take(
 ) -> Result<Enterprise, Refusal<EnterpriseErrorCode>> {
     house.require_decider()?;
     let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
-    if step != Step::Resume && !reason.is_some_and(|reason| reason.chars().count() <= 500) {
+    if step != Step::Resume && reason.is_none_or(|reason| reason.chars().count() > 500) {
         return Err(Refusal::explained(
             "reason",
             EnterpriseErrorCode::InvalidInput,

@@ -26,7 +26,7 @@ const ELSEWHERE: &[&str] = &[
     "collectible", "collectibleCreate", "collectibleIssue", "collectibleSubmit", "collectibles", "series", "seriesCreate", "seriesList",
     "domain", "domainCreate", "domainVerify", "domains", "merchant", "merchantCreate", "merchantVerify", "merchants",
     "offerCreate", "offers", "order", "orderCancel", "orderPaymentStart", "orderPlace", "orders", "sandboxPay",
-    "holder", "holderSignOn", "holders", "item", "items", "transfer", "transferCancel", "transferStart", "transfers",
+    "item", "items", "transfer", "transferCancel", "transferStart", "transfers",
 ];
 
 /// Who sends an operation.
@@ -40,6 +40,10 @@ enum Who {
     /// The owner of a partner platform.
     Partner,
     House,
+    /// Who has signed in by phone at `alpha`.
+    Holder,
+    /// The same person in their wallet.
+    Person,
 }
 
 use Who::*;
@@ -48,8 +52,10 @@ use Who::*;
 const PASSWORD: &str = "quiet-lantern-over-water";
 const NEW_PASSWORD: &str = "brass-river-under-stones";
 
+const PHONE: &str = "13900000777";
+
 /// Operations that need what only the outside can give: here it is enough that they are understood and refused.
-const REFUSED: [&str; 2] = ["SsoConnectionCreate", "SsoTicketSpend"];
+const REFUSED: [&str; 5] = ["SsoConnectionCreate", "SsoTicketSpend", "WeChatSignIn", "BindPhone", "EraseMyself"];
 
 /// An operation's name, who sends it, and its variables, in which `@name` stands for one of the stage's IDs and texts.
 /// They are executed one after the other, in this order, on one house.
@@ -93,6 +99,34 @@ fn rows() -> Vec<(&'static str, Who, Value)> {
         ("BranchDisable", Partner, json!({ "corpOpenId": "corp-1" })),
         ("BranchEnable", Partner, json!({ "corpOpenId": "corp-1" })),
         ("BranchExpire", Partner, json!({ "corpOpenId": "corp-1", "expiresAt": "2099-01-01T00:00:00Z" })),
+        // holders.graphql
+        ("SendCode", Nobody, json!({ "phone": PHONE, "purpose": "SIGN_IN", "enterprise": "alpha" })),
+        ("SignIn", Nobody, json!({ "phone": PHONE, "code": "@code", "enterprise": "alpha" })),
+        ("WeChatSignIn", Nobody, json!({ "appId": "wxnobody", "code": "c", "enterprise": "alpha" })),
+        ("BindPhone", Holder, json!({ "phone": PHONE, "code": "000000" })),
+        (
+            "VerifyRealName",
+            Holder,
+            json!({ "name": "李明", "idNumber": "11010519491231002X", "idempotencyKey": "one" }),
+        ),
+        ("EraseMyself", Holder, json!({ "code": "000000" })),
+        ("SignHolderOn", Owner, json!({ "phone": PHONE, "nickname": "N" })),
+        ("Holders", Owner, json!({ "phone": PHONE })),
+        ("Holder", Owner, json!({ "id": "@holder" })),
+        ("RevealHolder", Owner, json!({ "id": "@holder", "fields": ["PHONE"] })),
+        (
+            "AddWeChatApp",
+            Owner,
+            json!({ "kind": "MINI_PROGRAM", "appId": "wxalpha", "secret": "0123456789abcdef0123456789abcdef" }),
+        ),
+        ("WeChatApps", Owner, json!({ "first": 10 })),
+        ("ChangeWeChatApp", Owner, json!({ "id": "@wechat", "secret": "fedcba9876543210fedcba9876543210" })),
+        ("DisableWeChatApp", Owner, json!({ "id": "@wechat" })),
+        // wallet.graphql
+        ("SendWalletCode", Nobody, json!({ "phone": PHONE })),
+        ("OpenWallet", Nobody, json!({ "phone": PHONE, "code": "@walletCode" })),
+        ("Wallet", Person, json!({})),
+        ("EraseHolder", Owner, json!({ "id": "@holder" })),
         // sso.graphql
         (
             "SsoConnectionCreate",
@@ -220,6 +254,14 @@ impl Stage {
                 self.app.done(&self.house, SUSPEND, stop).await;
                 &[]
             }
+            "SendCode" => {
+                self.app.forget_sent_codes();
+                &[("@code", self.app.world.messages.to(PHONE))]
+            }
+            "SignIn" => &[("@holder", text(&payload["holder"]["id"])), ("@holderToken", text(&payload["token"]))],
+            "AddWeChatApp" => &[("@wechat", text(&payload["wechatApp"]["id"]))],
+            "SendWalletCode" => &[("@walletCode", self.app.world.messages.to(PHONE))],
+            "OpenWallet" => &[("@personToken", text(&payload["token"]))],
             "SsoKeyCreate" => &[("@ssokey", text(&payload["key"]["id"]))],
             "OperatorInvite" => &[("@invitationSecret", text(&payload["secret"]))],
             "InvitationAccept" => &[("@colleague", text(&payload["operator"]["id"]))],
@@ -326,6 +368,8 @@ async fn every_operation_can_be_executed_as_it_stands() {
             Newcomer => request = request.bearer_auth(&stage.newcomer),
             Partner => request = request.bearer_auth(&stage.partner),
             House => request = request.bearer_auth(&stage.house),
+            Holder => request = request.bearer_auth(&stage.names["@holderToken"]),
+            Person => request = request.bearer_auth(&stage.names["@personToken"]),
         }
         let answer: Value = request.send().await.expect("it answers").json().await.expect("in JSON");
         assert!(answer.get("errors").is_none(), "{}: {name}: {answer:#}", operation.file);
