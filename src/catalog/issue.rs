@@ -118,7 +118,7 @@ impl IssuanceJob {
         let tx = scope.write(&self.platform.database).await?;
         let Some(before) = still_in(&tx, collectible.id, collectible.state).await? else { return tx.commit().await };
         match receipt {
-            Some(Receipt::Confirmed { .. }) => {
+            Some(Receipt::Confirmed(_)) => {
                 let count = (before.supply - before.issued_count).min(ITEMS_A_STEP);
                 item::mint_in(&tx, before.id, before.first_serial + before.issued_count, count).await?;
                 let issued = before.issued_count + count;
@@ -127,7 +127,7 @@ impl IssuanceJob {
                 advance_in(&tx, &before, state, issued, before.operation_id).await?;
             }
             Some(Receipt::Pending) => {}
-            Some(Receipt::Refused) => {
+            Some(Receipt::Refused { .. }) => {
                 advance_in(&tx, &before, CollectibleState::Failed, before.issued_count, before.operation_id).await?;
             }
             // It never arrived: the same operation goes out again.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::ledger::Ledger;
-use crate::ledger::model::{Block, GENESIS, Operation, OperationId, Receipt};
+use crate::ledger::model::{Account, Block, GENESIS, LedgerKind, Operation, OperationId, Owner, Piece, Receipt};
 use crate::ledger::store;
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
@@ -29,6 +29,10 @@ impl EmbeddedLedger {
 
 #[async_trait]
 impl Ledger for EmbeddedLedger {
+    fn kind(&self) -> LedgerKind {
+        LedgerKind::Embedded
+    }
+
     async fn submit(&self, tenant: EnterpriseId, operations: &[Operation]) -> Result<(), Fault> {
         let tx = TenantScope::of_system(tenant).write(&self.platform.database).await?;
         store::insert_operations_in(&tx, operations).await?;
@@ -46,6 +50,23 @@ impl Ledger for EmbeddedLedger {
             receipts.entry(*id).or_insert(Receipt::Unknown);
         }
         Ok(receipts)
+    }
+
+    fn account(&self, _: EnterpriseId, owner: Owner) -> Account {
+        account(owner)
+    }
+
+    async fn owners(&self, tenant: EnterpriseId, pieces: &[Piece]) -> Result<HashMap<Piece, Account>, Fault> {
+        let tx = TenantScope::of_system(tenant).read(&self.platform.database).await?;
+        let owners = store::owners(&tx, pieces).await?;
+        Ok(owners.into_iter().map(|(piece, owner)| (piece, account(owner))).collect())
+    }
+}
+
+fn account(owner: Owner) -> Account {
+    match owner {
+        Owner::Treasury => Account("treasury".to_owned()),
+        Owner::Holder(holder) => Account(holder.uuid().to_string()),
     }
 }
 

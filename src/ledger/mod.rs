@@ -12,16 +12,25 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 
-use crate::ledger::model::{Operation, OperationId, Receipt};
+use crate::ledger::model::{Account, LedgerKind, Operation, OperationId, Owner, Piece, Receipt};
 use crate::platform::fault::Fault;
 use crate::tenancy::model::EnterpriseId;
 
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
-    /// Hands operations over. An operation that the ledger has already is left as it is.
+    fn kind(&self) -> LedgerKind;
+
+    /// Hands operations over, in their order. An operation that the ledger has already is left as it is. After an
+    /// error nobody knows which of them it has: ask for receipts before anything else.
     async fn submit(&self, tenant: EnterpriseId, operations: &[Operation]) -> Result<(), Fault>;
 
     /// What became of operations. One that the ledger never heard of is [`Receipt::Unknown`].
     async fn receipts(&self, tenant: EnterpriseId, ids: &[OperationId])
     -> Result<HashMap<OperationId, Receipt>, Fault>;
+
+    /// How this ledger writes the owner down.
+    fn account(&self, tenant: EnterpriseId, owner: Owner) -> Account;
+
+    /// To whom pieces belong by what is confirmed. A piece that was not issued is left out.
+    async fn owners(&self, tenant: EnterpriseId, pieces: &[Piece]) -> Result<HashMap<Piece, Account>, Fault>;
 }

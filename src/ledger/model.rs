@@ -15,6 +15,16 @@ use crate::words;
 pub type OperationId = Uuid;
 
 words! {
+    /// Which ledger keeps a collectible's pieces. It is chosen when the issuance starts and never changes.
+    pub enum LedgerKind {
+        /// The hash chain in the house's own database.
+        Embedded = "EMBEDDED",
+        /// An ERC-1155 contract on an EVM chain.
+        Evm = "EVM",
+    }
+}
+
+words! {
     /// What an operation does.
     pub enum OperationKind {
         /// Brings the pieces of a collectible into being, in the enterprise's treasury.
@@ -49,17 +59,46 @@ pub struct Operation {
     pub content: Content,
 }
 
+/// One numbered piece, as a ledger knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Piece {
+    pub collectible: CollectibleId,
+    pub serial: i32,
+}
+
+/// To whom a piece belongs, as the business knows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The enterprise that issued it.
+    Treasury,
+    Holder(HolderId),
+}
+
+/// How a ledger writes an owner down: a chain's address, for example. It cannot be read back into one, only compared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Account(pub String);
+
 /// What the ledger says of an operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receipt {
     /// The ledger never heard of it: it may be submitted again.
     Unknown,
-    /// Accepted, not yet in a block.
+    /// Accepted, not yet in a block that stays.
     Pending,
-    /// Refused for good: it was not and will not be carried out.
-    Refused,
+    /// Refused for good: it was not and will not be carried out. The reason is for the enterprise's operators.
+    Refused { reason: String },
     /// In a block, for good.
-    Confirmed { block: i64, position: i32 },
+    Confirmed(Place),
+}
+
+/// Where an operation stands on its ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub block: i64,
+    /// Among the operations of the block.
+    pub position: i32,
+    /// The chain's own name for the transaction, where it has one.
+    pub transaction: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]

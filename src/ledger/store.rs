@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 
-use diesel::sql_types::{Array, BigInt, Integer, Text, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper, insert_into};
 
-use crate::ledger::model::{Block, Operation, OperationId, Receipt};
+use crate::catalog::model::CollectibleId;
+use crate::ledger::model::{Block, Operation, OperationId, Owner, Piece, Place, Receipt};
 use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::schema::{ledger_blocks, ledger_operations};
-use crate::tenancy::model::EnterpriseId;
+use crate::tenancy::model::{EnterpriseId, HolderId};
 use crate::tenancy::scope::{HouseTx, TenantTx};
 
 pub async fn insert_operations_in(tx: &TenantTx, operations: &[Operation]) -> Result<(), Fault> {
@@ -45,8 +46,45 @@ pub async fn receipts(tx: &TenantTx, ids: &[OperationId]) -> Result<HashMap<Oper
     Ok(rows
         .into_iter()
         .map(|(id, block, position)| match (block, position) {
-            (Some(block), Some(position)) => (id, Receipt::Confirmed { block, position }),
+            (Some(block), Some(position)) => (id, Receipt::Confirmed(Place { block, position, transaction: None })),
             _ => (id, Receipt::Pending),
+        })
+        .collect())
+}
+
+/// The last confirmed word on each piece.
+pub async fn owners(tx: &TenantTx, pieces: &[Piece]) -> Result<HashMap<Piece, Owner>, Fault> {
+    #[derive(QueryableByName)]
+    struct Last {
+        #[diesel(sql_type = SqlUuid)]
+        collectible: CollectibleId,
+        #[diesel(sql_type = Integer)]
+        serial: i32,
+        #[diesel(sql_type = Nullable<SqlUuid>)]
+        holder: Option<HolderId>,
+    }
+    let statement = statement(
+        "SELECT piece.collectible, piece.serial, last.holder
+           FROM unnest($2, $3) AS piece (collectible, serial)
+          CROSS JOIN LATERAL (
+                SELECT (payload::json ->> 'to')::uuid AS holder
+                  FROM ledger_operations
+                 WHERE tenant_id = $1 AND state = 'CONFIRMED'
+                   AND (payload::json ->> 'collectibleId')::uuid = piece.collectible
+                   AND ((payload::json ->> 'serial')::integer = piece.serial
+                        OR piece.serial - (payload::json ->> 'firstSerial')::integer
+                           BETWEEN 0 AND (payload::json ->> 'count')::integer - 1)
+                 ORDER BY block_number DESC, position DESC LIMIT 1) AS last",
+    )
+    .bind::<SqlUuid, _>(tx.tenant())
+    .bind::<Array<SqlUuid>, _>(pieces.iter().map(|piece| piece.collectible).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(pieces.iter().map(|piece| piece.serial).collect::<Vec<_>>());
+    let rows: Vec<Last> = tx.load(statement).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let piece = Piece { collectible: row.collectible, serial: row.serial };
+            (piece, row.holder.map_or(Owner::Treasury, Owner::Holder))
         })
         .collect())
 }

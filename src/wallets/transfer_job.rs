@@ -109,9 +109,9 @@ impl TransferJob {
             let moves: Vec<(TransferId, TransferState)> = open
                 .iter()
                 .filter_map(|transfer| match receipts.get(&transfer.id.uuid()) {
-                    Some(Receipt::Confirmed { .. }) => Some((transfer.id, TransferState::Confirmed)),
+                    Some(Receipt::Confirmed(_)) => Some((transfer.id, TransferState::Confirmed)),
                     Some(Receipt::Pending) => None,
-                    Some(Receipt::Refused) => Some((transfer.id, TransferState::Failed)),
+                    Some(Receipt::Refused { .. }) => Some((transfer.id, TransferState::Failed)),
                     Some(Receipt::Unknown) | None if state == TransferState::Submitted => {
                         Some((transfer.id, TransferState::Unknown))
                     }
