@@ -132,7 +132,7 @@ CREATE TABLE sessions (
     CONSTRAINT sessions_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES enterprises (tenant_id),
     CONSTRAINT sessions_subject_check CHECK (subject_kind IN ('OPERATOR', 'HOLDER')),
     CONSTRAINT sessions_method_check CHECK (method IN ('PASSWORD', 'TOTP', 'RECOVERY_CODE', 'INVITATION', 'OIDC', 'TICKET',
-        'PHONE_CODE', 'WECHAT', 'PARTNER', 'COMMAND_LINE')),
+        'PHONE_CODE', 'WECHAT', 'PARTNER')),
     CONSTRAINT sessions_revocation_check CHECK ((revoked_at IS NULL) = (revoked_because IS NULL))
 );
 CREATE INDEX sessions_subject_index ON sessions (tenant_id, subject_id, id);

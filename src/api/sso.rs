@@ -26,14 +26,14 @@ use crate::platform::fault::Fault;
 use crate::platform::language::Language;
 use crate::platform::refusal::Refusal;
 use crate::platform::throttle::Wait;
-use crate::tenancy::model::{EnterpriseId, EnterpriseState, SsoConnectionId};
+use crate::tenancy::model::{EnterpriseId, SsoConnectionId};
 use crate::tenancy::scope::{HouseTx, TenantScope};
 use crate::tenancy::session::Visit;
 use crate::tenancy::sso::model::{SignOnError, SsoState};
 use crate::tenancy::sso::oidc::{self, Arrival, Wish};
 use crate::tenancy::sso::vouch::Desk;
 use crate::tenancy::sso::{SsoServices, ticket};
-use crate::tenancy::standing::{Standings, state_of};
+use crate::tenancy::standing::Standings;
 use crate::tenancy::store::{self, DirectoryKind};
 
 /// An assertion or a form of a partner's is small.
@@ -235,7 +235,9 @@ async fn depart(
     let id = connection_id(connection)?;
     let own_origin = sign_on.services.own_origin(asked.visit.host.as_deref())?;
     let wish = Wish { origin: parameters.origin.as_deref(), login_hint: parameters.login_hint.as_deref() };
-    let departure = oidc::start(&sign_on.platform, &sign_on.services, id, &own_origin, wish, &asked.visit).await?;
+    let departure =
+        oidc::start(&sign_on.platform, &sign_on.services, &sign_on.standings, id, &own_origin, wish, &asked.visit)
+            .await?;
     let (name, value) = departure.cookie;
     let kept = cookie(&own_origin, &name, &value, oidc::PATIENCE.num_seconds(), "; HttpOnly");
     Ok(redirect(departure.address.into(), vec![kept]))
@@ -370,11 +372,11 @@ async fn console(sign_on: &SignOn, slug: &str) -> Result<Response, Refusal<SignO
     let house = HouseTx::read(database).await?;
     let tenant: Option<EnterpriseId> = store::look_up(&house, DirectoryKind::Slug, slug).await?;
     drop(house);
-    let tx = TenantScope::of_system(tenant.ok_or_else(|| Refusal::code(SignOnError::NotFound))?).read(database).await?;
-    let enterprise = store::enterprise(&tx).await?.ok_or_else(|| Refusal::code(SignOnError::NotFound))?;
-    if state_of(&enterprise, tx.now().await?) != EnterpriseState::Active {
+    let tenant = tenant.ok_or_else(|| Refusal::code(SignOnError::NotFound))?;
+    if !sign_on.standings.at_work(tenant).await? {
         return Err(Refusal::code(SignOnError::NotFound));
     }
+    let tx = TenantScope::of_system(tenant).read(database).await?;
     let (origins, connections) =
         futures_util::try_join!(store::sso::origins(&tx), store::sso::active_connections(&tx))?;
     let origins: Vec<String> =

@@ -45,34 +45,32 @@ pub mod token;
 pub mod totp;
 pub mod worker;
 
-use uuid::Uuid;
-
 use model::{OperatorId, SsoConnectionId, SsoKeyId};
 use sealed::{KeyKind, Purpose, SealedColumn};
 
 /// What is sealed here, each for the row that it stands in.
 pub const SEALED: &[SealedColumn] = &[
-    SealedColumn::by_id("operators", "totp_sealed", Purpose::OfRow(totp)),
-    SealedColumn::by_id("sso_connections", "client_secret_sealed", Purpose::OfRow(sso_client_secret)),
-    SealedColumn::by_id("sso_keys", "secret_sealed", Purpose::OfRow(sso_key_secret)),
+    SealedColumn::by_id(
+        "operators",
+        "totp_sealed",
+        Purpose::OfRow(|id| second_factor::purpose(OperatorId::from_uuid(id))),
+    ),
+    SealedColumn::by_id(
+        "sso_connections",
+        "client_secret_sealed",
+        Purpose::OfRow(|id| sso::oidc::secret_purpose(SsoConnectionId::from_uuid(id))),
+    ),
+    SealedColumn::by_id(
+        "sso_keys",
+        "secret_sealed",
+        Purpose::OfRow(|id| sso::vouch::secret_purpose(SsoKeyId::from_uuid(id))),
+    ),
     // An attempt is over after some minutes.
     SealedColumn {
         table: "sso_attempts",
         column: "verifier_sealed",
         key: &[("state_hash", KeyKind::Bytes)],
-        purpose: Purpose::Fixed("sso verifier"),
+        purpose: Purpose::Fixed(sso::oidc::VERIFIER),
         passing: true,
     },
 ];
-
-fn totp(id: Uuid) -> String {
-    format!("totp/{}", OperatorId::from_uuid(id))
-}
-
-fn sso_client_secret(id: Uuid) -> String {
-    format!("sso client secret/{}", SsoConnectionId::from_uuid(id))
-}
-
-fn sso_key_secret(id: Uuid) -> String {
-    format!("sso key secret/{}", SsoKeyId::from_uuid(id))
-}

@@ -132,8 +132,6 @@ words! {
         WeChat = "WECHAT",
         /// The enterprise vouched for them.
         Partner = "PARTNER",
-        /// On the server's command line.
-        CommandLine = "COMMAND_LINE",
     }
 }
 

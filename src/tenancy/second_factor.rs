@@ -152,7 +152,7 @@ async fn spend_totp_in(platform: &Platform, tx: &TenantTx, operator: OperatorId,
 }
 
 /// What the secret is sealed for: it is of no use in another operator's row.
-fn purpose(operator: OperatorId) -> String {
+pub fn purpose(operator: OperatorId) -> String {
     format!("totp/{operator}")
 }
 

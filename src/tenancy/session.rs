@@ -25,7 +25,7 @@ use crate::tenancy::model::{
     SessionId, SessionSubject, SignInMethod,
 };
 use crate::tenancy::scope::{HolderScope, TenantScope, TenantTx};
-use crate::tenancy::standing::{Standings, state_of};
+use crate::tenancy::standing::Standings;
 use crate::tenancy::store::{self, sessions};
 use crate::tenancy::token::{Identity, Tokens};
 
@@ -61,12 +61,6 @@ impl Lives {
                 access: TimeDelta::minutes(30),
                 idle: TimeDelta::minutes(30),
                 whole: TimeDelta::minutes(30),
-                refreshable: false,
-            },
-            (SessionSubject::Operator, SignInMethod::CommandLine) => Self {
-                access: TimeDelta::hours(1),
-                idle: TimeDelta::hours(1),
-                whole: TimeDelta::hours(1),
                 refreshable: false,
             },
             (SessionSubject::Operator, _) => Self {
@@ -157,7 +151,7 @@ pub async fn refresh(
     if ended {
         return Err(Refusal::at("refreshToken", SessionErrorCode::SessionEnded));
     }
-    let identity = identity_in(&tx, &session, now).await?;
+    let identity = identity_in(&tx, &session).await?;
     sessions::touch_in(&tx, session_id).await?;
     let refresh_token = hand_out_in(platform, &tx, session_id).await?;
     tx.commit().await?;
@@ -165,11 +159,7 @@ pub async fn refresh(
 }
 
 /// Who the session's owner is today: a role may have changed since they signed in.
-async fn identity_in(
-    tx: &TenantTx,
-    session: &Session,
-    now: DateTime<Utc>,
-) -> Result<Identity, Refusal<SessionErrorCode>> {
+async fn identity_in(tx: &TenantTx, session: &Session) -> Result<Identity, Refusal<SessionErrorCode>> {
     let ended = || Refusal::at("refreshToken", SessionErrorCode::SessionEnded);
     let enterprise = store::enterprise(tx).await?.ok_or_else(ended)?;
     match session.subject_kind {
@@ -177,7 +167,7 @@ async fn identity_in(
         SessionSubject::Operator => {
             let id = OperatorId::from_uuid(session.subject_id);
             let operator = store::operators_by_id(tx, &[id]).await?.remove(&id).ok_or_else(ended)?;
-            if operator.state != OperatorState::Active || state_of(&enterprise, now) == EnterpriseState::Closed {
+            if operator.state != OperatorState::Active || enterprise.state == EnterpriseState::Closed {
                 return Err(ended());
             }
             Ok(operator_identity(enterprise.kind, id, operator.role))

@@ -22,10 +22,13 @@ use crate::tenancy::permission::Permissions;
 use crate::tenancy::scope::TenantScope;
 use crate::tenancy::store;
 use crate::tenancy::store::clients::{self, ClientStanding};
-use crate::tenancy::token::{Claims, Identity};
+use crate::tenancy::token::{Claims, Identity, LONGEST_LIFE};
 
 /// For how long what was read is believed. Revocations made by another server are late by this much at most.
 pub const FRESH_FOR: TimeDelta = TimeDelta::seconds(2);
+
+/// By how much this server's clock may be ahead of the database's.
+const CLOCKS_APART: TimeDelta = TimeDelta::minutes(10);
 
 /// Enterprises that nobody has asked about for this long are let go when room is needed.
 const KEPT_FOR: TimeDelta = TimeDelta::minutes(10);
@@ -33,11 +36,7 @@ const ROOM: usize = 10_000;
 
 /// What is known of one enterprise.
 pub struct Standing {
-    pub kind: EnterpriseKind,
-    /// As the house and, for a branch, its partner want it.
-    pub state: EnterpriseState,
-    pub partner: Option<EnterpriseId>,
-    expires_at: Option<DateTime<Utc>>,
+    enterprise: Enterprise,
     /// Sessions and secrets that ended while tokens of theirs may still be about.
     revoked: HashSet<uuid::Uuid>,
     clients: HashMap<ApiClientId, ClientStanding>,
@@ -72,21 +71,15 @@ impl Standing {
         }
     }
 
-    /// The state at this moment: a branch may expire while its standing is kept.
+    /// The state at this moment, as the house and, for a branch, its partner want it: a branch may expire while its
+    /// standing is kept.
     fn state_at(&self, now: DateTime<Utc>) -> EnterpriseState {
-        match self.expires_at {
-            Some(end) if end <= now && self.state == EnterpriseState::Active => EnterpriseState::Suspended,
-            _ => self.state,
+        let Enterprise { state, disabled_at, expires_at, .. } = &self.enterprise;
+        let stopped = disabled_at.is_some() || expires_at.is_some_and(|end| end <= now);
+        match state {
+            EnterpriseState::Active if stopped => EnterpriseState::Suspended,
+            state => *state,
         }
-    }
-}
-
-/// What an enterprise's row says of its state, when its partner has a say too.
-pub fn state_of(enterprise: &Enterprise, now: DateTime<Utc>) -> EnterpriseState {
-    let stopped = enterprise.disabled_at.is_some() || enterprise.expires_at.is_some_and(|end| end <= now);
-    match enterprise.state {
-        EnterpriseState::Active if stopped => EnterpriseState::Suspended,
-        state => state,
     }
 }
 
@@ -202,14 +195,20 @@ impl Standings {
     /// What kind of tenant it is and its state, for somebody who has no token of it yet.
     pub async fn of_visited(&self, tenant: EnterpriseId) -> Result<(EnterpriseKind, EnterpriseState), Fault> {
         let standing = self.of(tenant).await?;
-        Ok((standing.kind, self.present_state(&standing).await?))
+        Ok((standing.enterprise.kind, self.present_state(&standing).await?))
+    }
+
+    /// Whether the enterprise and, for a branch, its partner are at work.
+    pub async fn at_work(&self, tenant: EnterpriseId) -> Result<bool, Fault> {
+        Ok(self.of_visited(tenant).await?.1 == EnterpriseState::Active)
     }
 
     async fn present_state(&self, standing: &Standing) -> Result<EnterpriseState, Fault> {
-        let state = standing.state_at(self.platform.clock.now());
-        match standing.partner {
+        let now = self.platform.clock.now();
+        let state = standing.state_at(now);
+        match standing.enterprise.partner_id {
             // A branch does not work while its partner does not.
-            Some(partner) if state == EnterpriseState::Active => match self.of(partner).await?.state {
+            Some(partner) if state == EnterpriseState::Active => match self.of(partner).await?.state_at(now) {
                 EnterpriseState::Active => Ok(state),
                 _ => Ok(EnterpriseState::Suspended),
             },
@@ -218,11 +217,11 @@ impl Standings {
     }
 
     async fn partner(&self, branch: &Standing, partner: EnterpriseId) -> Result<Arc<Standing>, Fault> {
-        if branch.partner != Some(partner) {
+        if branch.enterprise.partner_id != Some(partner) {
             return Err(Fault::Unauthenticated("the enterprise is no branch of this partner"));
         }
         let standing = self.of(partner).await?;
-        match standing.state {
+        match standing.state_at(self.platform.clock.now()) {
             EnterpriseState::Active => Ok(standing),
             _ => Err(Fault::Unauthenticated("the partner is not active")),
         }
@@ -230,21 +229,11 @@ impl Standings {
 
     async fn look(&self, tenant: EnterpriseId) -> Result<Standing, Fault> {
         let tx = TenantScope::of_system(tenant).read(&self.platform.database).await?;
+        let since = self.platform.clock.now() - LONGEST_LIFE - CLOCKS_APART;
         let (enterprise, revoked, clients) =
-            futures_util::try_join!(store::enterprise(&tx), store::revoked_lately(&tx), clients::standings(&tx))?;
+            futures_util::try_join!(store::enterprise(&tx), store::revoked_since(&tx, since), clients::standings(&tx))?;
         let enterprise = enterprise.ok_or(Fault::Unauthenticated("there is no such enterprise"))?;
-        let mut state = enterprise.state;
-        if enterprise.disabled_at.is_some() && state == EnterpriseState::Active {
-            state = EnterpriseState::Suspended;
-        }
-        Ok(Standing {
-            kind: enterprise.kind,
-            state,
-            partner: enterprise.partner_id,
-            expires_at: enterprise.expires_at,
-            revoked,
-            clients,
-        })
+        Ok(Standing { enterprise, revoked, clients })
     }
 
     fn entry(&self, tenant: EnterpriseId, now: DateTime<Utc>) -> Arc<Entry> {

@@ -15,6 +15,7 @@ pub mod throttles;
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into};
 
 use crate::paged;
@@ -165,9 +166,8 @@ pub async fn insert_manifest_entry_in(
     tx.execute_exactly(1, insert_into(manifest_entries::table).values(row)).await
 }
 
-/// Sessions and clients' secrets that were ended while access tokens of theirs may still be about.
-pub async fn revoked_lately(tx: &TenantTx) -> Result<HashSet<uuid::Uuid>, Fault> {
-    let since = tx.now().await? - crate::tenancy::token::LONGEST_LIFE - chrono::TimeDelta::minutes(1);
+/// Sessions and clients' secrets that were ended since.
+pub async fn revoked_since(tx: &TenantTx, since: DateTime<Utc>) -> Result<HashSet<uuid::Uuid>, Fault> {
     let secrets = api_client_secrets::table
         .filter(api_client_secrets::tenant_id.eq(tx.tenant()))
         .filter(api_client_secrets::revoked_at.gt(since))

@@ -159,6 +159,8 @@ async fn of_two_sign_ins_at_once_with_one_code_one_succeeds() {
     let (seat, password, desk) = (app.seat(ALPHA).await, password_of(ALPHA), app.desk(0, 10));
     let (secret, recovery) = enrol(&app, &seat, &password).await;
     for (round, recovery) in recovery.iter().enumerate().take(4) {
+        // The loser's attempt stays counted where it comes after the winner's has been forgiven.
+        app.sql("DELETE FROM throttles");
         let shown = if round % 2 == 0 { next_code(&app, &secret) } else { recovery.clone() };
         let input = json!({ "signIn": ALPHA, "password": password, "code": shown });
         let both = tokio::join!(desk.try_sign_in(input.clone()), desk.try_sign_in(input));

@@ -141,7 +141,12 @@ async fn enterprises_that_do_not_work_let_nobody_in() {
     let signer = Signer::of(&app, "alpha").await;
     let for_branch = || signer.sign(json!({"corpOpenId": "corp-1"}));
     let ticket = app.ticket(&for_branch()).await;
-    let set = |slug: &str, what: &str| app.sql(&format!("UPDATE enterprises SET {what} WHERE slug = '{slug}'"));
+    let (partner, branch) = (app.enterprise("alpha").await, app.enterprise("branch-1").await);
+    let set = |slug: &str, what: &str| {
+        app.sql(&format!("UPDATE enterprises SET {what} WHERE slug = '{slug}'"));
+        app.app.standings.forget(partner);
+        app.app.standings.forget(branch);
+    };
     for (stopped, works) in [
         ("disabled_at = now()", "disabled_at = NULL"),
         ("expires_at = now()", "expires_at = NULL"),
@@ -160,6 +165,7 @@ async fn enterprises_that_do_not_work_let_nobody_in() {
             let (status, answer) = app.vouch(&assertion).await;
             assert_eq!((status, &answer["error"]["code"]), (403, &json!("ENTERPRISE_NOT_ACTIVE")), "{state}");
         }
+        assert_eq!(code_of(&app.spend(&ticket, NONCE).await), "NOT_ADMITTED", "its partner is {state}");
         let page = client().get(format!("{}/embedded/alpha", app.origin())).send().await.unwrap();
         assert_eq!(page.status(), 404, "{state}");
     }

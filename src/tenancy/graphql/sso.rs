@@ -21,6 +21,7 @@ use crate::tenancy::sso::model::{
 };
 use crate::tenancy::sso::ticket::{self, SpendRequest};
 use crate::tenancy::sso::{SsoServices, oidc};
+use crate::tenancy::standing::Standings;
 use crate::tenancy::store::sso;
 use crate::tenancy::token::Tokens;
 
@@ -559,6 +560,7 @@ impl SsoMutation {
     /// request's `Origin` must be this service's own, or the one that the ticket is bound to.
     async fn sso_ticket_spend(&self, ctx: &Context<'_>, input: SsoTicketSpendInput) -> Result<SsoTicketSpendPayload> {
         let (tokens, own_origin) = (ctx.data_unchecked::<Arc<Tokens>>(), own_origin(ctx)?);
+        let standings = ctx.data_unchecked::<Arc<Standings>>();
         let request = SpendRequest {
             ticket: &input.ticket,
             nonce: input.nonce.as_deref(),
@@ -566,9 +568,10 @@ impl SsoMutation {
             own_origin: &own_origin,
             visit: &ctx.request().visit,
         };
-        let outcome =
-            payload::run(ctx, SsoTicketUserError::from_problem, || ticket::spend(ctx.platform(), tokens, &request))
-                .await?;
+        let outcome = payload::run(ctx, SsoTicketUserError::from_problem, || {
+            ticket::spend(ctx.platform(), tokens, standings, &request)
+        })
+        .await?;
         Ok(match outcome.value {
             Some(entered) => SsoTicketSpendPayload {
                 token: Some(entered.granted.token),

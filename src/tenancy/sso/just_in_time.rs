@@ -4,12 +4,9 @@ use serde_json::json;
 
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
-use crate::tenancy::model::{
-    Enterprise, EnterpriseId, EnterpriseState, NewOperator, Operator, OperatorId, OperatorState,
-};
+use crate::tenancy::model::{Enterprise, EnterpriseId, NewOperator, Operator, OperatorId, OperatorState};
 use crate::tenancy::scope::TenantTx;
 use crate::tenancy::sso::model::{SignOnError, Vouched};
-use crate::tenancy::standing::state_of;
 use crate::tenancy::store::{self, sso};
 use crate::tenancy::{audit, session};
 
@@ -27,12 +24,8 @@ pub async fn admit_in(
     vouched: &Vouched,
 ) -> Result<Admitted, Refusal<SignOnError>> {
     let enterprise = store::enterprise(tx).await?.ok_or_else(|| Refusal::code(SignOnError::BranchNotFound))?;
-    let now = tx.now().await?;
     if !reaches(voucher, &enterprise) {
         return Err(Refusal::code(SignOnError::BranchNotFound));
-    }
-    if state_of(&enterprise, now) != EnterpriseState::Active {
-        return Err(Refusal::code(SignOnError::EnterpriseNotActive));
     }
     let Some(before) = sso::lock_operator_in(tx, vouched.voucher, &vouched.subject).await? else {
         return Ok(Admitted { operator: make_in(tx, vouched).await?, ended: false });

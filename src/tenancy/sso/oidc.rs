@@ -19,13 +19,13 @@ use crate::platform::refusal::Refusal;
 use crate::platform::throttle::Window;
 use crate::platform::vault::{hex, sha256};
 use crate::tenancy::enterprise::data_key;
-use crate::tenancy::model::{EnterpriseId, EnterpriseState, SignInMethod, SsoConnectionId};
+use crate::tenancy::model::{EnterpriseId, SignInMethod, SsoConnectionId};
 use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
 use crate::tenancy::session::Visit;
 use crate::tenancy::sso::SsoServices;
 use crate::tenancy::sso::model::{Connection, RoleMap, SignOnError, SsoState, Vouched, display_name};
 use crate::tenancy::sso::ticket::{self, Terms};
-use crate::tenancy::standing::{Standings, state_of};
+use crate::tenancy::standing::Standings;
 use crate::tenancy::store::{self, DirectoryKind, sso};
 use crate::tenancy::throttle;
 
@@ -40,7 +40,7 @@ pub fn secret_purpose(id: SsoConnectionId) -> String {
     format!("sso client secret/{id}")
 }
 
-const VERIFIER: &str = "sso verifier";
+pub const VERIFIER: &str = "sso verifier";
 
 /// A browser that is sent to its provider.
 pub struct Departure {
@@ -61,6 +61,7 @@ pub struct Wish<'a> {
 pub async fn start(
     platform: &Platform,
     services: &SsoServices,
+    standings: &Standings,
     id: SsoConnectionId,
     own_origin: &str,
     wish: Wish<'_>,
@@ -68,6 +69,9 @@ pub async fn start(
 ) -> Result<Departure, Refusal<SignOnError>> {
     let tenant = find(platform, id).await?;
     slow_down(platform, id, visit).await?;
+    if !standings.at_work(tenant).await? {
+        return Err(Refusal::code(SignOnError::EnterpriseNotActive));
+    }
     let tx = TenantScope::of_system(tenant).read(&platform.database).await?;
     let connection = usable(&tx, id).await?;
     if let Some(origin) = wish.origin
@@ -196,16 +200,10 @@ async fn slow_down(platform: &Platform, id: SsoConnectionId, visit: &Visit) -> R
     counted.map_err(|wait| Refusal::later(SignOnError::TooManyAttempts, wait))
 }
 
-/// The connection, if it and its enterprise are at work.
+/// The connection, if it is at work.
 async fn usable(tx: &TenantTx, id: SsoConnectionId) -> Result<Connection, Refusal<SignOnError>> {
-    let (connection, enterprise) = futures_util::try_join!(sso::connection(tx, id), store::enterprise(tx))?;
-    let connection = connection.filter(|connection| connection.state == SsoState::Active);
-    let connection = connection.ok_or_else(|| Refusal::code(SignOnError::NotFound))?;
-    let now = tx.now().await?;
-    if !enterprise.is_some_and(|enterprise| state_of(&enterprise, now) == EnterpriseState::Active) {
-        return Err(Refusal::code(SignOnError::EnterpriseNotActive));
-    }
-    Ok(connection)
+    let connection = sso::connection(tx, id).await?.filter(|connection| connection.state == SsoState::Active);
+    connection.ok_or_else(|| Refusal::code(SignOnError::NotFound))
 }
 
 async fn registration(

@@ -12,14 +12,12 @@ use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::platform::vault::sha256;
 use crate::tenancy::audit;
-use crate::tenancy::model::{
-    Enterprise, EnterpriseId, EnterpriseState, Operator, OperatorState, SessionSubject, SignInMethod,
-};
+use crate::tenancy::model::{Enterprise, EnterpriseId, Operator, OperatorState, SessionSubject, SignInMethod};
 use crate::tenancy::scope::TenantScope;
 use crate::tenancy::session::{self, Granted, NewSession, Visit, bearer_secret, tenant_of};
 use crate::tenancy::sso::just_in_time::{self, Admitted};
 use crate::tenancy::sso::model::{SignOnError, SsoTicketErrorCode, Ticket, Vouched};
-use crate::tenancy::standing::{Standings, state_of};
+use crate::tenancy::standing::Standings;
 use crate::tenancy::store::{self, sso};
 use crate::tenancy::token::Tokens;
 
@@ -44,8 +42,8 @@ pub struct Issued {
     pub enterprise: EnterpriseId,
 }
 
-/// Lets in whom `voucher` vouches for, and gives a ticket for their session. What they are vouched for by must have
-/// been used up in a transaction of before.
+/// Lets in whom `voucher` vouches for, where their enterprise and its partner are at work, and gives a ticket for their
+/// session. What they are vouched for by must have been used up in a transaction of before.
 pub async fn issue(
     platform: &Platform,
     standings: &Standings,
@@ -61,6 +59,9 @@ pub async fn issue(
             branch.ok_or_else(|| Refusal::at("corpOpenId", SignOnError::BranchNotFound))?
         }
     };
+    if !standings.at_work(target).await? {
+        return Err(Refusal::code(SignOnError::EnterpriseNotActive));
+    }
     for attempt in 1.. {
         match issue_at(platform, standings, voucher, target, vouched, terms).await {
             Err(Refusal::Fault(Fault::Contended(_))) if attempt < ATTEMPTS => {}
@@ -116,12 +117,20 @@ pub struct Entered {
 pub async fn spend(
     platform: &Platform,
     tokens: &Tokens,
+    standings: &Standings,
     request: &SpendRequest<'_>,
 ) -> Result<Entered, Refusal<SsoTicketErrorCode>> {
     let invalid = || Refusal::at("ticket", SsoTicketErrorCode::InvalidTicket);
     let tenant = tenant_of(PREFIX, request.ticket).ok_or_else(invalid)?;
-    let tx = TenantScope::of_system(tenant).write(&platform.database).await?;
     let hash = sha256(request.ticket.as_bytes());
+    let scope = TenantScope::of_system(tenant);
+    // Only a ticket that we gave has us look at how its enterprise stands.
+    let tx = scope.read(&platform.database).await?;
+    sso::ticket(&tx, &hash).await?.ok_or_else(invalid)?;
+    drop(tx);
+    let at_work = standings.at_work(tenant).await?;
+
+    let tx = scope.write(&platform.database).await?;
     let ticket = sso::lock_ticket_in(&tx, &hash).await?.ok_or_else(invalid)?;
     judge(&ticket, request, tx.now().await?)?;
     sso::spend_ticket_in(&tx, &hash).await?;
@@ -131,9 +140,7 @@ pub async fn spend(
     let operator = store::operators_by_id(&tx, &[ticket.operator_id]).await?.remove(&ticket.operator_id);
     // Within the minute the branch may have left its partner, or somebody was disabled.
     let operator = operator.filter(|operator| operator.state == OperatorState::Active).ok_or_else(not_admitted)?;
-    if !just_in_time::reaches(ticket.vouched_by, &enterprise)
-        || state_of(&enterprise, tx.now().await?) != EnterpriseState::Active
-    {
+    if !at_work || !just_in_time::reaches(ticket.vouched_by, &enterprise) {
         return Err(not_admitted());
     }
     let new = NewSession {

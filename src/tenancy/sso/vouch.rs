@@ -5,14 +5,14 @@ use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::platform::vault::sha256;
 use crate::tenancy::enterprise::data_key;
-use crate::tenancy::model::{EnterpriseState, SignInMethod, SsoKeyId};
+use crate::tenancy::model::{SignInMethod, SsoKeyId};
 use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
 use crate::tenancy::sso::SsoServices;
 use crate::tenancy::sso::assertion::{self, Demand, PublicKey, Statement};
 use crate::tenancy::sso::model::{Key, RoleMap, SignOnError, SsoProfile, SsoState, Vouched, display_name};
 use crate::tenancy::sso::parameters::{self, Parameters};
 use crate::tenancy::sso::ticket::{self, Terms};
-use crate::tenancy::standing::{Standings, state_of};
+use crate::tenancy::standing::Standings;
 use crate::tenancy::store::{self, DirectoryKind, sso};
 
 /// What a key's secret is sealed for.
@@ -72,9 +72,6 @@ impl Desk<'_> {
         statement: Statement,
     ) -> Result<VouchedTicket, Refusal<SignOnError>> {
         let enterprise = store::enterprise(&tx).await?.ok_or_else(invalid)?;
-        if state_of(&enterprise, tx.now().await?) != EnterpriseState::Active {
-            return Err(Refusal::code(SignOnError::EnterpriseNotActive));
-        }
         if let Some(origin) = &statement.origin
             && !sso::has_origin(&tx, origin).await?
         {

@@ -308,6 +308,16 @@ pub async fn insert_ticket_in(
     tx.execute_exactly(1, insert_into(sso_tickets::table).values(row)).await
 }
 
+pub async fn ticket(tx: &TenantTx, hash: &[u8; 32]) -> Result<Option<Ticket>, Fault> {
+    tx.optional(
+        sso_tickets::table
+            .filter(sso_tickets::tenant_id.eq(tx.tenant()))
+            .filter(sso_tickets::ticket_hash.eq(hash.to_vec()))
+            .select(Ticket::as_select()),
+    )
+    .await
+}
+
 pub async fn lock_ticket_in(tx: &TenantTx, hash: &[u8; 32]) -> Result<Option<Ticket>, Fault> {
     tx.optional(
         sso_tickets::table

@@ -8,7 +8,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{ACCEPT_LANGUAGE, COOKIE, LOCATION, ORIGIN, SET_COOKIE};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use minthouse::platform::clock::{Clock, SystemClock};
-use minthouse::tenancy::permission::Role;
 use reqwest::Response;
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
@@ -17,6 +16,7 @@ use url::Url;
 use super::app::{TestApp, text};
 use super::identity_provider::{IdentityProvider, SECRET};
 use super::play::key;
+use super::tenants::{BRANCH_CREATE, branch_of};
 
 pub const CONNECT: &str = "mutation($input: SsoConnectionCreateInput!) { ssoConnectionCreate(input: $input) {
     connection { id issuer startUrl redirectUri hasClientSecret roles { value role } } userErrors { code field } } }";
@@ -162,20 +162,14 @@ impl TestApp {
         format!("http://{}", self.address)
     }
 
-    /// Makes an enterprise a partner, and a new enterprise its branch.
+    /// Has one of the manifest's enterprises, which are of the other kind, create a branch as a partner.
     pub async fn branch_of(&self, partner: &str, corp_open_id: &str, slug: &str) {
-        let create = "mutation($input: EnterpriseCreateInput!) { enterpriseCreate(input: $input) { enterprise { id } userErrors { code } } }";
-        let input = json!({
-            "slug": slug, "name": {"chinese": slug, "english": slug}, "ownerName": "Owner",
-            "ownerSignIn": format!("owner@{slug}.example"), "ownerPassword": "six stones in a basket",
-        });
-        self.done(&self.house(Role::Owner).await, create, json!({ "input": input })).await;
-        let (partner, branch) = (self.enterprise(partner).await.uuid(), self.enterprise(slug).await.uuid());
-        self.sql(&format!(
-            "UPDATE enterprises SET kind = 'PLATFORM' WHERE tenant_id = '{partner}';
-             UPDATE enterprises SET partner_id = '{partner}', corp_open_id = '{corp_open_id}' WHERE tenant_id = '{branch}';
-             INSERT INTO branches (tenant_id, branch_id, corp_open_id) VALUES ('{partner}', '{branch}', '{corp_open_id}')"
-        ));
+        let tenant = self.enterprise(partner).await;
+        self.sql(&format!("UPDATE enterprises SET kind = 'PLATFORM' WHERE tenant_id = '{}'", tenant.uuid()));
+        self.app.standings.forget(tenant);
+        let mut branch = branch_of(corp_open_id);
+        branch["input"]["slug"] = json!(slug);
+        self.done(&self.owner(partner).await, BRANCH_CREATE, branch).await;
     }
 
     /// Connects the provider's client `us`. Gives the connection's ID.
