@@ -56,7 +56,13 @@ impl TokenGate {
     /// The same for every route, GraphQL's and the others'.
     pub async fn identify(&self, knock: Knock) -> Result<Admitted, Fault> {
         let site = self.hosts.site(knock.host.as_deref()).await?;
-        let visit = Visit { address: knock.peer, agent: knock.agent, origin: knock.origin, host: knock.host };
+        let visit = Visit {
+            address: knock.peer,
+            agent: knock.agent,
+            origin: knock.origin,
+            host: knock.host,
+            request_id: Arc::from(knock.request_id.as_str()),
+        };
         let Some(token) = &knock.bearer else {
             // Strangers share one budget an address, so that one of them cannot use up everybody's.
             let peer = visit.address.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());

@@ -74,8 +74,9 @@ struct Asked {
 impl Asked {
     fn of(sign_on: &SignOn, parts: Parts) -> Self {
         let call = Call::of(parts);
-        let Knock { peer, agent, origin, host, language, .. } = call.knock(None, &sign_on.proxies);
-        Self { visit: Visit { address: peer, agent, origin, host }, language, headers: call.parts.headers }
+        let Knock { peer, agent, origin, host, language, request_id, .. } = call.knock(None, &sign_on.proxies);
+        let visit = Visit { address: peer, agent, origin, host, request_id: Arc::from(request_id) };
+        Self { visit, language, headers: call.parts.headers }
     }
 
     fn cookie(&self, name: &str) -> Option<&str> {
@@ -284,6 +285,7 @@ async fn arrive(
         state: &state,
         browser: asked.cookie(&cookie_name(&own_origin, &name)),
         callback: Callback { code, iss, error },
+        request_id: &asked.visit.request_id,
     };
     let (platform, services) = (&*sign_on.platform, &*sign_on.services);
     let arrived = oidc::finish(platform, services, &sign_on.standings, id, &own_origin, &arrival).await?;
@@ -337,6 +339,7 @@ async fn vouch(sign_on: &SignOn, asked: &Asked, body: &[u8]) -> Result<Response,
         services: &sign_on.services,
         standings: &sign_on.standings,
         own_origin: &own_origin,
+        request_id: &asked.visit.request_id,
     };
     let kind = asked.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let vouched = match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {

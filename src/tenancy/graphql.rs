@@ -373,7 +373,6 @@ impl EnterpriseMutation {
             code: input.code.as_deref(),
             device_token: input.device_token.as_deref(),
             visit: &ctx.request().visit,
-            request_id: ctx.request().request_id.clone(),
         };
         let outcome =
             payload::run(ctx, SignInUserError::from_problem, || sign_in::sign_in(ctx.platform(), tokens, &request))

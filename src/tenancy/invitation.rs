@@ -151,6 +151,7 @@ pub async fn accept(
     operators::settle_invitation_in(&tx, invitation.id, InvitationState::Accepted).await?;
     let operator = operators::lock_in(&tx, id).await?.ok_or(Fault::NotFound)?;
     let new = NewSession {
+        brief: false,
         subject: SessionSubject::Operator,
         subject_id: id.uuid(),
         method: SignInMethod::Invitation,

@@ -117,7 +117,7 @@ impl Role {
         match self {
             Role::Owner | Role::Admin => true,
             // Moving somebody's item is for good, selling is finance's, and people, keys and personal data are the
-            // administrators': none of them is a campaign's.
+            // administrators': none of them is a campaign's. Nor is a holder's own token, which moves and erases too.
             Role::Operator => matches!(
                 permission,
                 EnterpriseRead
@@ -127,7 +127,6 @@ impl Role {
                     | ActivityManage
                     | SaleRead
                     | HolderRead
-                    | HolderSignOn
                     | TransferRead
                     | EventRead
                     | BranchRead
@@ -245,7 +244,8 @@ mod tests {
     #[test]
     fn people_keys_and_personal_data_are_the_administrators() {
         use Permission::*;
-        for permission in [OperatorManage, ClientManage, SsoManage, BranchManage, BranchAct, HolderReveal, HolderErase]
+        for permission in
+            [OperatorManage, ClientManage, SsoManage, BranchManage, BranchAct, HolderSignOn, HolderReveal, HolderErase]
         {
             for &role in Role::ALL {
                 assert_eq!(

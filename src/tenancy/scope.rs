@@ -138,6 +138,12 @@ impl TenantScope {
         Self::new(tenant, actor, Grant::Everything, Arc::from("system"))
     }
 
+    /// For a request of somebody who has not proved yet who they are. Passes every check, as it is the use case's to
+    /// make: once it knows them, [`TenantTx::acting_as`] says so in the audit log.
+    pub fn of_visitor(tenant: EnterpriseId, request_id: Arc<str>) -> Self {
+        Self { request_id, ..Self::of_system(tenant) }
+    }
+
     fn new(tenant: EnterpriseId, actor: Actor, grant: Grant, request_id: Arc<str>) -> Self {
         Self { tenant, actor, grant, state: EnterpriseState::Active, session: None, secret: None, request_id }
     }
@@ -382,6 +388,11 @@ impl TenantTx {
 
     pub fn request_id(&self) -> &str {
         &self.request_id
+    }
+
+    /// From here on on behalf of somebody who has proved who they are.
+    pub fn acting_as(self, kind: ActorKind, id: Uuid) -> Self {
+        Self { actor: Actor { kind, id }, ..self }
     }
 
     /// The database's time at the start of this transaction, by which windows and deadlines are judged.

@@ -7,6 +7,7 @@
 //! whoever calls it lets [`Standings`] forget the enterprise after the commit.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -39,6 +40,7 @@ pub struct Visit {
     pub origin: Option<String>,
     /// The host that it asked for.
     pub host: Option<String>,
+    pub request_id: Arc<str>,
 }
 
 /// How long what a session hands out is good.
@@ -79,13 +81,20 @@ impl Lives {
     }
 }
 
+/// How long a session lasts that is opened on a partner's word within a branch: about as long as that word itself.
+const BRIEF: TimeDelta = TimeDelta::minutes(15);
+
 /// Somebody who has just proved who they are.
 #[derive(Clone, Copy, Debug)]
 pub struct NewSession<'a> {
     pub subject: SessionSubject,
+    /// The operator or holder, whose row the transaction has locked: who disables or erases them at the same time finds
+    /// the session, or is found to have been first.
     pub subject_id: Uuid,
     pub method: SignInMethod,
     pub visit: &'a Visit,
+    /// Ends after a quarter of an hour and cannot be refreshed.
+    pub brief: bool,
 }
 
 /// A session that has been written and waits for the commit.
@@ -106,19 +115,22 @@ pub struct Granted {
 /// Writes the session of somebody who has proved who they are.
 pub async fn open_in(platform: &Platform, tx: &TenantTx, new: NewSession<'_>) -> Result<Opened, Fault> {
     let lives = Lives::of(new.subject, new.method);
-    let session = sessions::insert_in(tx, &new, tx.now().await? + lives.whole).await?;
-    let refresh_token = match lives.refreshable {
+    let whole = if new.brief { BRIEF } else { lives.whole };
+    let session = sessions::insert_in(tx, &new, tx.now().await? + whole).await?;
+    let refresh_token = match lives.refreshable && !new.brief {
         true => Some(hand_out_in(platform, tx, session.id).await?),
         false => None,
     };
     Ok(Opened { session, refresh_token })
 }
 
-/// The access token of a session whose transaction has been committed.
+/// The access token of a session whose transaction has been committed. It ends with the session at the latest: a session
+/// that is over is not among those that are watched for having been ended.
 pub fn grant(tokens: &Tokens, tenant: EnterpriseId, opened: Opened, identity: Identity) -> Result<Granted, Fault> {
     let Opened { session, refresh_token } = opened;
     let lives = Lives::of(session.subject_kind, session.method);
-    let (token, expires_at) = tokens.mint(tenant, identity, Some(session.id), lives.access)?;
+    let life = lives.access.min(session.expires_at - tokens.now());
+    let (token, expires_at) = tokens.mint(tenant, identity, Some(session.id), life)?;
     let expires_at = DateTime::from_timestamp(expires_at, 0).unwrap_or_default();
     Ok(Granted { token, expires_at, refresh_token, session })
 }
@@ -129,10 +141,11 @@ pub async fn refresh(
     tokens: &Tokens,
     standings: &Standings,
     refresh_token: &str,
+    request_id: &Arc<str>,
 ) -> Result<Granted, Refusal<SessionErrorCode>> {
     let invalid = || Refusal::at("refreshToken", SessionErrorCode::InvalidRefreshToken);
     let tenant = tenant_of(REFRESH_PREFIX, refresh_token).ok_or_else(invalid)?;
-    let tx = TenantScope::of_system(tenant).write(&platform.database).await?;
+    let tx = TenantScope::of_visitor(tenant, request_id.clone()).write(&platform.database).await?;
     let hash = sha256(refresh_token.as_bytes());
 
     let Some(session_id) = sessions::spend_refresh_token_in(&tx, &hash).await? else {

@@ -9,7 +9,6 @@
 //! Whether a name exists is told by nothing: unknown ones are looked up, counted, verified and answered the same.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -55,7 +54,6 @@ pub struct SignInRequest<'a> {
     pub code: Option<&'a str>,
     pub device_token: Option<&'a str>,
     pub visit: &'a Visit,
-    pub request_id: Arc<str>,
 }
 
 #[derive(Clone, Debug)]
@@ -100,7 +98,7 @@ pub async fn sign_in(
         }
     };
 
-    let scope = TenantScope::of_operator(enterprise.id, operator.id, operator.role, request.request_id.clone());
+    let scope = TenantScope::of_operator(enterprise.id, operator.id, operator.role, request.visit.request_id.clone());
     let tx = scope.write(&platform.database).await?;
     // They may have been disabled, or their password changed, while it was verified.
     let present = operators::lock_in(&tx, operator.id).await?.filter(|present| {
@@ -119,8 +117,13 @@ pub async fn sign_in(
             }
         },
     };
-    let new =
-        NewSession { subject: SessionSubject::Operator, subject_id: present.id.uuid(), method, visit: request.visit };
+    let new = NewSession {
+        subject: SessionSubject::Operator,
+        subject_id: present.id.uuid(),
+        method,
+        visit: request.visit,
+        brief: false,
+    };
     let opened = session::open_in(platform, &tx, new).await?;
     audit::record_in(&tx, "operatorSignIn", present.id.uuid(), None, &opened.session.id).await?;
     tx.commit().await?;

@@ -18,7 +18,7 @@ use crate::platform::fault::Fault;
 use crate::tenancy::model::{
     ApiClientId, ApiClientSecretId, Enterprise, EnterpriseId, EnterpriseKind, EnterpriseState, SessionId,
 };
-use crate::tenancy::permission::Permissions;
+use crate::tenancy::permission::{Permission, Permissions};
 use crate::tenancy::scope::TenantScope;
 use crate::tenancy::store;
 use crate::tenancy::store::clients::{self, ClientStanding};
@@ -159,7 +159,11 @@ impl Standings {
             Identity::PartnerClient { partner, client, secret, .. } => {
                 let theirs = self.partner(&standing, partner).await?;
                 let theirs = self.knowing(partner, theirs, client).await?;
-                scopes = Some(theirs.client_holds(client, secret, address)?);
+                let held = theirs.client_holds(client, secret, address)?;
+                if !held.contains(Permission::BranchAct) {
+                    return Err(Fault::Unauthenticated("the client may not act within branches any more"));
+                }
+                scopes = Some(held);
             }
             Identity::Person { .. } => {}
         }

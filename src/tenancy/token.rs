@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -148,6 +148,11 @@ impl Tokens {
     /// The public keys, as `/.well-known/jwks.json` shows them (RFC 7517, RFC 8037).
     pub fn jwks(&self) -> &Value {
         &self.jwks
+    }
+
+    /// The time that tokens are made and judged by.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
     }
 
     /// A token for `life`, at most [`LONGEST_LIFE`]. Gives the token and when it ends.

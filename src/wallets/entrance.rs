@@ -1,12 +1,15 @@
 //! Which enterprise somebody means who has no token yet: the one whose host they asked, or one that they name.
 
 use crate::platform::Platform;
+use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
-use crate::tenancy::model::{EnterpriseId, EnterpriseKind, EnterpriseState};
-use crate::tenancy::scope::HouseTx;
+use crate::tenancy::model::{EnterpriseId, EnterpriseKind, EnterpriseState, SessionSubject, SignInMethod};
+use crate::tenancy::scope::{HouseTx, TenantTx};
+use crate::tenancy::session::{self, NewSession, Opened, Visit};
 use crate::tenancy::standing::Standings;
 use crate::tenancy::store::{self, DirectoryKind};
-use crate::wallets::model::HolderErrorCode;
+use crate::wallets::model::{HolderErrorCode, HolderId};
+use crate::wallets::store::personal;
 
 /// Where a visitor stands and whom they name.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +18,24 @@ pub struct Entrance<'a> {
     pub site: Option<EnterpriseId>,
     /// A slug.
     pub named: Option<&'a str>,
+}
+
+/// Opens the session of a holder who has proved who they are. Whoever erases them at the same time either finds the
+/// session or is found: then the next try meets somebody new.
+pub async fn open_in(
+    platform: &Platform,
+    tx: &TenantTx,
+    holder: HolderId,
+    method: SignInMethod,
+    visit: &Visit,
+    brief: bool,
+) -> Result<Opened, Fault> {
+    let known = personal::lock_in(tx, holder).await?;
+    if known.is_none_or(|known| known.erased_at.is_some()) {
+        return Err(Fault::Contended(anyhow::anyhow!("the holder was erased while signing in")));
+    }
+    let (subject, subject_id) = (SessionSubject::Holder, holder.uuid());
+    session::open_in(platform, tx, NewSession { subject, subject_id, method, visit, brief }).await
 }
 
 /// An enterprise at work. On a bound host it is that one, and naming another one there finds nothing.

@@ -11,16 +11,16 @@ use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::tenancy::enterprise::DataKey;
-use crate::tenancy::model::{SessionSubject, SignInMethod};
+use crate::tenancy::model::SignInMethod;
 use crate::tenancy::permission::Permission;
-use crate::tenancy::scope::{TenantScope, TenantTx};
-use crate::tenancy::session::{self, Granted, NewSession, Visit};
+use crate::tenancy::scope::{ActorKind, TenantScope, TenantTx};
+use crate::tenancy::session::{self, Granted, Visit};
 use crate::tenancy::token::{Identity, Tokens};
 use crate::tenancy::{audit, enterprise};
-use crate::wallets::identify;
 use crate::wallets::model::{Holder, HolderErrorCode, HolderId, IdentityKind, WalletErrorCode};
 use crate::wallets::store::personal::{self, BoundPhone};
 use crate::wallets::store::{self, NewHolder, identities};
+use crate::wallets::{entrance, identify};
 
 /// A mainland mobile number, as 11 digits. It shows itself only when asked by name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,9 +109,9 @@ pub async fn sign_on(
         }
     };
     let holder = store::holders_by_id(&tx, &[id]).await?.remove(&id).ok_or(Fault::NotFound)?;
-    let new =
-        NewSession { subject: SessionSubject::Holder, subject_id: id.uuid(), method: SignInMethod::Partner, visit };
-    let opened = session::open_in(platform, &tx, new).await?;
+    // What a partner does within a branch does not outlast its token by much.
+    let brief = scope.actor().kind == ActorKind::Partner;
+    let opened = entrance::open_in(platform, &tx, id, SignInMethod::Partner, visit, brief).await?;
     audit::record_in(&tx, "holderSignOn", id.uuid(), None, &holder.phone_masked).await?;
     tx.commit().await?;
     let granted = session::grant(tokens, scope.tenant(), opened, Identity::Holder { holder: id })?;

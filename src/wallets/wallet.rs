@@ -3,6 +3,8 @@
 //! It is opened with a code to the phone, sent by the house. Each enterprise's rows are read as the holder whom the
 //! person is there, under that enterprise's row security.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
@@ -44,10 +46,11 @@ pub async fn sign_in(
     tokens: &Tokens,
     site: Option<EnterpriseId>,
     (phone, code): (&str, &str),
+    request_id: &Arc<str>,
 ) -> Result<Opened, Refusal<HolderErrorCode>> {
     let phone = holder::phone("phone", phone)?;
     let house = verification::wallet_tenant(platform, Entrance { site, named: None }).await?;
-    let tx = TenantScope::of_system(house).write(&platform.database).await?;
+    let tx = TenantScope::of_visitor(house, request_id.clone()).write(&platform.database).await?;
     let data_key = enterprise::data_key(platform, &tx).await?;
     let phone_hash = holder::phone_hash(&data_key, &phone);
     if !verification::judge_in(&tx, &data_key, CodePurpose::Wallet, &phone_hash, code).await? {

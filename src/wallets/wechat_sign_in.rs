@@ -8,9 +8,9 @@ use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::platform::throttle::Window;
 use crate::tenancy::enterprise::DataKey;
-use crate::tenancy::model::{EnterpriseId, SessionSubject, SignInMethod};
-use crate::tenancy::scope::{TenantScope, TenantTx};
-use crate::tenancy::session::{self, NewSession, Opened, Visit};
+use crate::tenancy::model::{EnterpriseId, SignInMethod};
+use crate::tenancy::scope::{ActorKind, TenantScope, TenantTx};
+use crate::tenancy::session::{self, Opened, Visit};
 use crate::tenancy::standing::Standings;
 use crate::tenancy::token::{Identity, Tokens};
 use crate::tenancy::{audit, enterprise, throttle};
@@ -77,13 +77,13 @@ async fn open(
     known_as: &WeChatIdentity,
     visit: &Visit,
 ) -> Result<(Holder, Opened), Fault> {
-    let tx = TenantScope::of_system(tenant).write(&platform.database).await?;
+    let tx = TenantScope::of_visitor(tenant, visit.request_id.clone()).write(&platform.database).await?;
     let data_key = enterprise::data_key(platform, &tx).await?;
     let id = holder_of_in(platform, &tx, &data_key, app_id, known_as).await?;
     let found = store::holders_by_id(&tx, &[id]).await?.remove(&id).ok_or(Fault::NotFound)?;
     let method = SignInMethod::WeChat;
-    let new = NewSession { subject: SessionSubject::Holder, subject_id: id.uuid(), method, visit };
-    let opened = session::open_in(platform, &tx, new).await?;
+    let tx = tx.acting_as(ActorKind::Holder, id.uuid());
+    let opened = entrance::open_in(platform, &tx, id, method, visit, false).await?;
     audit::record_in(&tx, "holderWeChatSignIn", id.uuid(), None, &Trace { method, app_id }).await?;
     tx.commit().await?;
     Ok((found, opened))

@@ -438,6 +438,14 @@ async fn a_branch_token_ends_with_what_it_was_made_under() {
     let seen = app.ok(Some(&within), "{ seriesList { totalCount } viewer { kind } }", json!({})).await;
     assert_eq!(seen, json!({ "seriesList": { "totalCount": 1 }, "viewer": { "kind": "PARTNER" } }));
     assert_eq!(app.fault(&within, SERIES, json!({})).await, "FORBIDDEN");
+    let scopes = |scopes: &str| {
+        app.sql(&format!("UPDATE api_clients SET scopes = '{scopes}' WHERE id = '{client_uuid}'"));
+        app.app.standings.forget(tenant_id);
+    };
+    scopes("CATALOG_READ");
+    assert_eq!(app.fault(&within, VIEWER, json!({})).await, "UNAUTHENTICATED", "it may not act for branches any more");
+    scopes("BRANCH_ACT CATALOG_READ");
+    app.ok(Some(&within), VIEWER, json!({})).await;
     app.sql(&format!(
         "UPDATE api_client_secrets SET revoked_at = now() WHERE id = '{secret_uuid}' RETURNING 'revoked'::text"
     ));
@@ -482,4 +490,19 @@ async fn a_branch_token_gives_no_more_than_its_maker_may_and_says_who_acted() {
            FROM audit_records WHERE tenant_id = '{tenant}'"
     ));
     assert_eq!(who, "1 true", "the partner's operator, by their ID");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_a_partner_signs_on_in_a_branch_is_signed_on_for_about_as_long_as_the_partner() {
+    let app = TestApp::builder().idle().start().await;
+    let (_, partner) = app.partner("one").await;
+    app.branch(&partner, "mine").await;
+    let within = app.within(&partner, "mine").await;
+    let sign_on = "mutation { holderSignOn(input: {partnerUserId: \"u-1\"}) {
+        token refreshToken expiresAt userErrors { code } } }";
+    let signed_on = app.done(&within, sign_on, json!({})).await;
+    assert_eq!(signed_on["refreshToken"], Value::Null);
+    let ends: chrono::DateTime<chrono::Utc> = text(&signed_on["expiresAt"]).parse().expect("a time");
+    assert!(ends <= chrono::Utc::now() + TimeDelta::minutes(16), "{ends}");
+    app.ok(Some(&text(&signed_on["token"])), VIEWER, json!({})).await;
 }

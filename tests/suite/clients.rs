@@ -325,6 +325,22 @@ async fn a_secret_is_exchanged_without_a_gap() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_ends_is_not_kept_alive_by_the_next_exchange() {
+    let app = TestApp::builder().idle().start().await;
+    let owner = app.owner("alpha").await;
+    let first = machine(&app, &owner, &["CATALOG_READ"], &[]).await;
+    let rotate = |hours: i32| json!({ "id": first.id, "hours": hours });
+    let second = app.done(&owner, ROTATE, rotate(1)).await;
+    app.done(&owner, REVOKE, json!({ "id": first.id, "secret": second["secretId"] })).await;
+    app.done(&owner, ROTATE, rotate(72)).await;
+    let lives_on = "SELECT count(*)::text FROM api_client_secrets
+                     WHERE revoked_at IS NULL AND expires_at > now() + interval '2 hours'";
+    assert_eq!(app.count(lives_on), 0);
+    let ends = "SELECT count(*)::text FROM api_client_secrets WHERE revoked_at IS NULL AND expires_at IS NOT NULL";
+    assert_eq!(app.count(ends), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_hands_a_machine_what_they_do_not_have() {
     let app = TestApp::builder().idle().start().await;
     let owner = app.owner("alpha").await;

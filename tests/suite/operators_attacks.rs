@@ -163,14 +163,7 @@ async fn a_name_that_nobody_has_costs_what_a_wrong_password_costs() {
     let work_of = async |name: &str, password: &str, device: Option<&str>| {
         let meter = Arc::new(AtomicU64::new(0));
         let visit = Visit { address: Some("192.0.2.1".parse().expect("an address")), ..Visit::default() };
-        let request = SignInRequest {
-            sign_in: name,
-            password,
-            code: None,
-            device_token: device,
-            visit: &visit,
-            request_id: Arc::from("test"),
-        };
+        let request = SignInRequest { sign_in: name, password, code: None, device_token: device, visit: &visit };
         let platform = &app.app.platform;
         let before = platform.database.statements();
         let attempt = sign_in(platform, &app.app.tokens, &request);
@@ -306,6 +299,19 @@ async fn refreshing_goes_on_from_token_to_token() {
     assert!(app.is_out(&seat.token).await);
     let because = app.sql("SELECT revoked_because FROM sessions WHERE revoked_at IS NOT NULL");
     assert_eq!(because, "REFRESH_TOKEN_REUSED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_outlives_its_session() {
+    let app = TestApp::builder().idle().start().await;
+    let seat = app.seat(ALPHA).await;
+    app.sql("UPDATE sessions SET expires_at = now() + interval '100 seconds'");
+    let refresh = "mutation($token: String!) { sessionRefresh(input: {refreshToken: $token}) {
+        token expiresAt userErrors { code } } }";
+    let next = app.ok(None, refresh, json!({ "token": seat.refresh_token })).await["sessionRefresh"].take();
+    let ends: chrono::DateTime<chrono::Utc> = text(&next["expiresAt"]).parse().expect("a time");
+    let left = app.sql("SELECT extract(epoch FROM min(expires_at))::bigint FROM sessions");
+    assert!(ends.timestamp() <= left.parse::<i64>().expect("a number"), "{ends} {left}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

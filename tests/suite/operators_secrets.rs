@@ -144,6 +144,7 @@ async fn two_step_sign_in_asks_for_a_code_and_takes_each_step_once() {
     let asked = sign_in(None).await;
     assert_eq!((code(&asked), &asked["token"]), (Some("TOTP_REQUIRED"), &Value::Null));
     assert_eq!(code(&sign_in(Some(&first)).await), Some("WRONG_CODE"), "confirming has used the step up");
+    app.exchange_data_key("alpha").await;
     let fresh = next_code(&app, &secret);
     let good = sign_in(Some(&format!("{} {}", &fresh[..3], &fresh[3..]))).await;
     assert!(good["token"].is_string(), "{good:#}");

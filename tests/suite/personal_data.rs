@@ -441,3 +441,31 @@ async fn a_dump_of_the_house_tells_nothing_of_its_people() {
     let codes = app.sql("SELECT string_agg(c::text, ' ') FROM verification_codes AS c");
     assert!(!codes.contains(&format!("\\x{}", hex(failed.as_bytes()))), "{codes}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_erased_while_signing_in_is_out() {
+    let app = TestApp::builder().idle().start().await;
+    let owner = app.owner("alpha").await;
+    let sign_on = "mutation { holderSignOn(input: {partnerUserId: \"u-1\"}) {
+        token holder { id } userErrors { code } } }";
+    let before = app.done(&owner, sign_on, json!({})).await;
+    let held = app.hold("sessions").await;
+    let signing_on = app.done(&owner, sign_on, json!({}));
+    let erasing = async {
+        held.until_waiting(1).await;
+        let erasing = app.done(&owner, ERASE, json!({ "id": before["holder"]["id"] }));
+        let letting_go = async {
+            held.until_waiting(2).await;
+            held.let_go().await;
+        };
+        tokio::join!(erasing, letting_go);
+    };
+    let (meanwhile, ()) = tokio::join!(signing_on, erasing);
+    for token in [&before["token"], &meanwhile["token"]] {
+        assert!(app.is_out(token.as_str().expect("a token")).await);
+    }
+    assert_eq!(
+        app.count("SELECT count(*)::text FROM sessions WHERE subject_kind = 'HOLDER' AND revoked_at IS NULL"),
+        0
+    );
+}

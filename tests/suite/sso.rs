@@ -43,6 +43,7 @@ async fn somebody_signs_in_at_their_provider_and_works_in_their_branch() {
     let ends = entered["expiresAt"].as_str().unwrap().parse::<chrono::DateTime<chrono::Utc>>().unwrap();
     assert!((ends - SystemClock.now() - TimeDelta::minutes(30)).abs() < TimeDelta::minutes(1));
 
+    app.exchange_data_key("alpha").await;
     // Today the provider says something else of the same person.
     provider
         .control(json!({"users": {"alice": {"name": "Alice", "corp_open_id": "corp-1", "roles": "AUDITOR"}}}))
@@ -255,6 +256,9 @@ async fn signed_parameters_are_good_once_and_as_they_were_signed(
     assert_eq!(status, 201, "{answer}");
     let entered = app.spend(&text(&answer["ticket"]), NONCE).await;
     assert_eq!((&entered["operator"]["name"], &entered["operator"]["role"]), (&json!("小红"), &json!("ADMIN")));
+
+    app.exchange_data_key("alpha").await;
+    assert_eq!(app.vouch_form(&sign(-60, "u-1")).await.0, 201, "the secret opens under the next key");
 
     let refused = async |parameters: &[(String, String)], status: u16, code: &str| {
         let (got, answer) = app.vouch_form(parameters).await;

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::support::app::{TestApp, client, text};
+use crate::support::desk::DISABLE;
 use crate::support::identity_provider::{IdentityProvider, SECRET};
 use crate::support::sso::{Browser, NONCE, Signer, code_of, location, refusal, ticket_in};
 
@@ -447,4 +448,53 @@ async fn what_is_no_request_for_a_ticket_is_told_so() {
         assert!(!response.headers().contains_key("access-control-allow-origin"));
     }
     assert_eq!(client().get(&address).send().await.unwrap().status(), 405);
+}
+
+/// The last page runs as it stands, in node on a browser's globals.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_neighbouring_host_plants_no_nonce() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("web/embedded/done.js");
+    for (protocol, cookie, spent) in [
+        ("https:", "__Host-minthouse-sso-nonce=mine", json!([["T", "mine"]])),
+        ("https:", "minthouse-sso-nonce=planted", json!([])),
+        ("https:", "x-minthouse-sso-nonce=planted; __Host-minthouse-sso-nonce=mine", json!([["T", "mine"]])),
+        ("http:", "minthouse-sso-nonce=mine", json!([["T", "mine"]])),
+        ("http:", "x__Host-minthouse-sso-nonce=planted", json!([])),
+    ] {
+        let parameters = json!({ "page": page, "protocol": protocol, "cookie": cookie });
+        let told = crate::transport::clients::script("done.mjs", parameters).await;
+        assert_eq!(told, [format!("ok {spent}")], "{protocol} {cookie}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_disabled_while_their_ticket_is_spent_is_out() {
+    let app = TestApp::builder().idle().start().await;
+    let signer = Signer::of(&app, "alpha").await;
+    let entered = app.spend(&app.ticket(&signer.sign(json!({}))).await, NONCE).await;
+    let ticket = app.ticket(&signer.sign(json!({}))).await;
+    let owner = app.owner("alpha").await;
+
+    let held = app.hold("sessions").await;
+    let spending = app.spend(&ticket, NONCE);
+    let disabling = async {
+        held.until_waiting(1).await;
+        let disabling = app.done(&owner, DISABLE, json!({ "id": entered["operator"]["id"] }));
+        let letting_go = async {
+            held.until_waiting(2).await;
+            held.let_go().await;
+        };
+        tokio::join!(disabling, letting_go);
+    };
+    let (spent, ()) = tokio::join!(spending, disabling);
+    for token in [&entered["token"], &spent["token"]] {
+        assert!(app.is_out(token.as_str().expect("a token")).await);
+    }
+    let open = "SELECT count(*)::text FROM sessions WHERE revoked_at IS NULL AND method = 'TICKET'";
+    assert_eq!(app.count(open), 0);
+    let spent = "SELECT string_agg(DISTINCT actor_kind, ' ') FROM audit_records WHERE action = 'ssoTicketSpend'";
+    assert_eq!(app.sql(spent), "OPERATOR");
+    let nameless = "SELECT count(*)::text FROM audit_records
+                     WHERE request_id = 'system' AND (action LIKE 'sso%' OR action LIKE 'operatorSso%')";
+    assert_eq!(app.count(nameless), 0, "each says which request it was");
 }

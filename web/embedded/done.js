@@ -8,9 +8,13 @@ const ticket = new URLSearchParams(location.hash.slice(1)).get('ticket');
 history.replaceState(null, '', location.pathname);
 
 function takeNonce() {
-  const cookies = document.cookie.split('; ').map((cookie) => cookie.split('='));
-  const [name, nonce] = cookies.find(([name]) => name.endsWith('minthouse-sso-nonce')) ?? [];
-  if (name) document.cookie = `${name}=; Path=/; Max-Age=0; SameSite=Lax${name.startsWith('__Host-') ? '; Secure' : ''}`;
+  // Exactly the cookie that the callback sets. Under another name a neighbouring host of our domain could plant a nonce
+  // that goes with its own ticket, and have somebody work in its session.
+  const secure = location.protocol === 'https:';
+  const cookie = secure ? '__Host-minthouse-sso-nonce' : 'minthouse-sso-nonce';
+  const cookies = document.cookie.split('; ').map((pair) => pair.split('='));
+  const [, nonce] = cookies.find(([name]) => name === cookie) ?? [];
+  document.cookie = `${cookie}=; Path=/; Max-Age=0; SameSite=Lax${secure ? '; Secure' : ''}`;
   return nonce;
 }
 

@@ -7,6 +7,8 @@
 //! used up. What comes out is a ticket, bound to the browser by a nonce: whoever is made to open somebody else's
 //! ticket lacks it.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
@@ -113,6 +115,7 @@ pub struct Arrival<'a> {
     /// The value of the cookie under [`cookie_name`].
     pub browser: Option<&'a str>,
     pub callback: Callback,
+    pub request_id: &'a Arc<str>,
 }
 
 /// What the browser is given: the ticket for the page's address, the nonce for its cookies.
@@ -153,7 +156,7 @@ pub async fn finish(
     let nonce = URL_SAFE_NO_PAD.encode(platform.randomness.bytes::<32>());
     let nonce_hash = Some(sha256(nonce.as_bytes()));
     let terms = Terms { method: SignInMethod::Oidc, origin: spent.origin, nonce_hash };
-    let issued = ticket::issue(platform, standings, tenant, &vouched, &terms).await?;
+    let issued = ticket::issue(platform, standings, tenant, &vouched, &terms, arrival.request_id).await?;
     Ok(Arrived { ticket: issued.ticket, nonce })
 }
 

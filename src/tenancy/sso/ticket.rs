@@ -4,6 +4,8 @@
 //! server, a page and a message between windows, so it is bound to more than being known: to the origin of the page
 //! that it was asked for, and to a nonce that only that page (or the browser that signed in) can show.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
@@ -13,12 +15,12 @@ use crate::platform::refusal::Refusal;
 use crate::platform::vault::sha256;
 use crate::tenancy::audit;
 use crate::tenancy::model::{Enterprise, EnterpriseId, Operator, OperatorState, SessionSubject, SignInMethod};
-use crate::tenancy::scope::TenantScope;
+use crate::tenancy::scope::{ActorKind, TenantScope};
 use crate::tenancy::session::{self, Granted, NewSession, Visit, bearer_secret, tenant_of};
 use crate::tenancy::sso::just_in_time::{self, Admitted};
 use crate::tenancy::sso::model::{SignOnError, SsoTicketErrorCode, Ticket, Vouched};
 use crate::tenancy::standing::Standings;
-use crate::tenancy::store::{self, sso};
+use crate::tenancy::store::{self, operators, sso};
 use crate::tenancy::token::Tokens;
 
 pub const LIFE: TimeDelta = TimeDelta::seconds(60);
@@ -50,6 +52,7 @@ pub async fn issue(
     voucher: EnterpriseId,
     vouched: &Vouched,
     terms: &Terms,
+    request_id: &Arc<str>,
 ) -> Result<Issued, Refusal<SignOnError>> {
     let target = match &vouched.corp_open_id {
         None => voucher,
@@ -63,7 +66,7 @@ pub async fn issue(
         return Err(Refusal::code(SignOnError::EnterpriseNotActive));
     }
     for attempt in 1.. {
-        match issue_at(platform, standings, voucher, target, vouched, terms).await {
+        match issue_at(platform, standings, (voucher, target), vouched, terms, request_id).await {
             Err(Refusal::Fault(Fault::Contended(_))) if attempt < ATTEMPTS => {}
             outcome => return outcome,
         }
@@ -74,12 +77,12 @@ pub async fn issue(
 async fn issue_at(
     platform: &Platform,
     standings: &Standings,
-    voucher: EnterpriseId,
-    target: EnterpriseId,
+    (voucher, target): (EnterpriseId, EnterpriseId),
     vouched: &Vouched,
     terms: &Terms,
+    request_id: &Arc<str>,
 ) -> Result<Issued, Refusal<SignOnError>> {
-    let tx = TenantScope::of_system(target).write(&platform.database).await?;
+    let tx = TenantScope::of_visitor(target, request_id.clone()).write(&platform.database).await?;
     let Admitted { operator, ended } = just_in_time::admit_in(&tx, voucher, vouched).await?;
     let ticket = bearer_secret(&*platform.randomness, PREFIX, target);
     let expires_at = tx.now().await? + LIFE;
@@ -123,7 +126,7 @@ pub async fn spend(
     let invalid = || Refusal::at("ticket", SsoTicketErrorCode::InvalidTicket);
     let tenant = tenant_of(PREFIX, request.ticket).ok_or_else(invalid)?;
     let hash = sha256(request.ticket.as_bytes());
-    let scope = TenantScope::of_system(tenant);
+    let scope = TenantScope::of_visitor(tenant, request.visit.request_id.clone());
     // Only a ticket that we gave has us look at how its enterprise stands.
     let tx = scope.read(&platform.database).await?;
     sso::ticket(&tx, &hash).await?.ok_or_else(invalid)?;
@@ -137,8 +140,8 @@ pub async fn spend(
 
     let not_admitted = || Refusal::code(SsoTicketErrorCode::NotAdmitted);
     let enterprise = store::enterprise(&tx).await?.ok_or_else(not_admitted)?;
-    let operator = store::operators_by_id(&tx, &[ticket.operator_id]).await?.remove(&ticket.operator_id);
     // Within the minute the branch may have left its partner, or somebody was disabled.
+    let operator = operators::lock_in(&tx, ticket.operator_id).await?;
     let operator = operator.filter(|operator| operator.state == OperatorState::Active).ok_or_else(not_admitted)?;
     if !at_work || !just_in_time::reaches(ticket.vouched_by, &enterprise) {
         return Err(not_admitted());
@@ -148,7 +151,9 @@ pub async fn spend(
         subject_id: operator.id.uuid(),
         method: ticket.method,
         visit: request.visit,
+        brief: false,
     };
+    let tx = tx.acting_as(ActorKind::Operator, operator.id.uuid());
     let opened = session::open_in(platform, &tx, new).await?;
     audit::record_in(&tx, "ssoTicketSpend", operator.id.uuid(), None, &opened.session.id).await?;
     tx.commit().await?;

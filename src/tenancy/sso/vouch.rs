@@ -1,5 +1,7 @@
 //! A partner's server vouches for one of its users and gets a ticket for them.
 
+use std::sync::Arc;
+
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
@@ -34,6 +36,7 @@ pub struct Desk<'a> {
     pub standings: &'a Standings,
     /// Our own address.
     pub own_origin: &'a str,
+    pub request_id: &'a Arc<str>,
 }
 
 impl Desk<'_> {
@@ -97,7 +100,8 @@ impl Desk<'_> {
         };
         let nonce_hash = Some(sha256(statement.nonce.as_bytes()));
         let terms = Terms { method: SignInMethod::Ticket, origin: statement.origin, nonce_hash };
-        let issued = ticket::issue(self.platform, self.standings, enterprise.id, &vouched, &terms).await?;
+        let issued =
+            ticket::issue(self.platform, self.standings, enterprise.id, &vouched, &terms, self.request_id).await?;
         Ok(VouchedTicket { ticket: issued.ticket, slug: enterprise.slug })
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Nullable, Timestamptz};
-use diesel::{ExpressionMethods, IntoSql, QueryDsl, SelectableHelper, insert_into, update};
+use diesel::{BoolExpressionMethods, ExpressionMethods, IntoSql, QueryDsl, SelectableHelper, insert_into, update};
 
 use crate::paged;
 use crate::platform::address::Block;
@@ -127,13 +127,14 @@ pub async fn secrets_of(
     Ok(found)
 }
 
-/// Lets secrets that would live on end at a time to come.
+/// Lets secrets that would live on end at a time to come; one that ends earlier does so still.
 pub async fn end_secrets_in(tx: &TenantTx, ids: &[ApiClientSecretId], at: DateTime<Utc>) -> Result<(), Fault> {
     let statement = update(api_client_secrets::table)
         .filter(api_client_secrets::tenant_id.eq(tx.tenant()))
         .filter(api_client_secrets::id.eq_any(ids.to_vec()))
+        .filter(api_client_secrets::expires_at.is_null().or(api_client_secrets::expires_at.gt(at)))
         .set(api_client_secrets::expires_at.eq(Some(at)));
-    tx.execute_exactly(ids.len(), statement).await
+    tx.execute(statement).await.map(drop)
 }
 
 /// Ends secrets and the tokens that were made for them.

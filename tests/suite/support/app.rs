@@ -125,7 +125,7 @@ impl TestApp {
 
     /// A person signed on at `slug`: their token and ID.
     pub async fn holder(&self, slug: &str, phone: &str) -> (String, String) {
-        let operator = self.operator(slug, Role::Operator).await;
+        let operator = self.operator(slug, Role::Admin).await;
         let answer = self
             .ok(
                 Some(&operator),

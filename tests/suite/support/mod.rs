@@ -3,6 +3,7 @@
 pub mod app;
 pub mod cluster;
 pub mod desk;
+pub mod held;
 pub mod identity_provider;
 pub mod people;
 pub mod play;

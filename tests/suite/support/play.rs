@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use minthouse::app::sealed_columns;
 use minthouse::tenancy::permission::Role;
+use minthouse::tenancy::rotate;
 use serde_json::{Value, json};
 
 use super::app::{TestApp, text};
@@ -59,6 +61,14 @@ pub struct Person {
 }
 
 impl TestApp {
+    /// Exchanges the enterprise's data key: what was sealed under the one before is sealed anew.
+    pub async fn exchange_data_key(&self, slug: &str) {
+        let (platform, tenant, columns) = (&self.app.platform, self.enterprise(slug).await, sealed_columns());
+        let rotation = rotate::begin(platform, tenant, &columns).await.expect("it begins");
+        assert!(rotation.fresh && rotation.values > 0, "{rotation:?}");
+        rotate::reseal(platform, tenant, &columns, rotation.version, &|_| ()).await.expect("it ends");
+    }
+
     pub async fn owner(&self, slug: &str) -> String {
         self.operator(slug, Role::Owner).await
     }
