@@ -373,6 +373,7 @@ impl EnterpriseMutation {
             code: input.code.as_deref(),
             device_token: input.device_token.as_deref(),
             visit: &ctx.request().visit,
+            site: ctx.request().site,
         };
         let outcome =
             payload::run(ctx, SignInUserError::from_problem, || sign_in::sign_in(ctx.platform(), tokens, &request))

@@ -135,16 +135,17 @@ pub fn grant(tokens: &Tokens, tenant: EnterpriseId, opened: Opened, identity: Id
     Ok(Granted { token, expires_at, refresh_token, session })
 }
 
-/// Exchanges a refresh token for the next pair.
+/// Exchanges a refresh token for the next pair. At an enterprise's bound host (`site`) only its own are good.
 pub async fn refresh(
     platform: &Platform,
     tokens: &Tokens,
     standings: &Standings,
     refresh_token: &str,
-    request_id: &Arc<str>,
+    (site, request_id): (Option<EnterpriseId>, &Arc<str>),
 ) -> Result<Granted, Refusal<SessionErrorCode>> {
     let invalid = || Refusal::at("refreshToken", SessionErrorCode::InvalidRefreshToken);
-    let tenant = tenant_of(REFRESH_PREFIX, refresh_token).ok_or_else(invalid)?;
+    let tenant = tenant_of(REFRESH_PREFIX, refresh_token);
+    let tenant = tenant.filter(|tenant| site.is_none_or(|site| site == *tenant)).ok_or_else(invalid)?;
     let tx = TenantScope::of_visitor(tenant, request_id.clone()).write(&platform.database).await?;
     let hash = sha256(refresh_token.as_bytes());
 

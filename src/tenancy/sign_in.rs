@@ -54,6 +54,8 @@ pub struct SignInRequest<'a> {
     pub code: Option<&'a str>,
     pub device_token: Option<&'a str>,
     pub visit: &'a Visit,
+    /// The enterprise whose bound host was asked: nobody else's people sign in there.
+    pub site: Option<EnterpriseId>,
 }
 
 #[derive(Clone, Debug)]
@@ -77,7 +79,9 @@ pub async fn sign_in(
     let found = find(platform, &name).await?;
     let hash = found.as_ref().and_then(|(_, operator)| operator.password_hash.clone());
     let matches = password::verify(hash.unwrap_or_else(|| NOBODY.to_owned()), request.password.to_owned()).await?;
-    let Some((enterprise, operator)) = found.as_ref().filter(|_| matches) else {
+    let Some((enterprise, operator)) =
+        found.as_ref().filter(|(enterprise, _)| matches && request.site.is_none_or(|site| site == enterprise.id))
+    else {
         if let Some((enterprise, operator)) = &found {
             note_failure(platform, enterprise.id, operator.id, attempts, "WRONG_PASSWORD");
         }

@@ -16,6 +16,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::support::app::{TestApp, text};
 use crate::support::play::{DECIDE, TAKE, key};
+use crate::support::stream::Stream;
 use crate::support::tenants::*;
 
 const SERIES: &str = "mutation { seriesCreate(input: {name: {chinese: \"系\", english: \"S\"},
@@ -404,7 +405,7 @@ impl Line {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_that_was_open_before_is_asked_anew() {
-    let app = TestApp::builder().idle().start().await;
+    let app = TestApp::builder().idle().keep_alive(Duration::from_millis(50)).start().await;
     let (owner, house) = (app.owner("alpha").await, app.house(Role::Owner).await);
     let person = app.person("alpha", 1).await;
     let (activity, _) = app.activity(&owner, "DRAW").await;
@@ -420,8 +421,10 @@ async fn a_connection_that_was_open_before_is_asked_anew() {
     let seen = line.ask("{ items { totalCount } }", json!({})).await.expect("it stays open");
     assert_eq!(seen["data"]["items"]["totalCount"], 0, "holders look on");
 
-    // Whoever may not come in any more is put out.
+    // Whoever may not come in any more is put out, from a stream too.
     let mut line = Line::open(&app, &owner).await;
+    let mut stream = Stream::open(&app, Some(&owner), "subscription { events { cursor } }", json!({})).await;
     app.done(&house, CLOSE, this).await;
     assert_eq!(line.ask("{ viewer { kind } }", json!({})).await, Err(4403));
+    while stream.next().await.is_some() {}
 }

@@ -18,6 +18,7 @@ use minthouse::tenancy::token::Identity;
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, client, text};
+use crate::support::desk::password_of;
 
 const BIND: &str = "mutation($host: String!) {
     domainCreate(input: {host: $host, filingNumber: \"备1\"}) { domain { id state } userErrors { code field } } }";
@@ -134,6 +135,22 @@ async fn at_a_bound_host_there_is_no_other_enterprise() {
             let answer = at(&app, host, Some(token), SITE).await;
             assert!(answer["errors"].is_null() && answer["data"]["site"].is_null(), "{host}: {answer:#}");
         }
+    }
+    // Nobody is given a token there that the host would refuse.
+    for (name, codes) in [("owner@alpha.example", json!([])), ("owner@beta.example", json!(["WRONG_CREDENTIALS"]))] {
+        let password = password_of(name);
+        let sign_in = format!(
+            "mutation {{ operatorSignIn(input: {{signIn: \"{name}\", password: \"{password}\"}}) {{
+                token userErrors {{ code }} }} }}"
+        );
+        let answer = at(&app, "xn--fiqs8s.example", None, &sign_in).await;
+        let told = answer["data"]["operatorSignIn"]["userErrors"].as_array().expect("a list");
+        assert_eq!(json!(told.iter().map(|error| &error["code"]).collect::<Vec<_>>()), codes, "{answer:#}");
+        let refresh_token = app.seat(name).await.refresh_token;
+        let refresh =
+            format!("mutation {{ sessionRefresh(input: {{refreshToken: \"{refresh_token}\"}}) {{ token }} }}");
+        let answer = at(&app, "xn--fiqs8s.example", None, &refresh).await;
+        assert_eq!(answer["data"]["sessionRefresh"]["token"].is_string(), codes == json!([]), "{answer:#}");
     }
     // The export and the token endpoint hold the same wall.
     let export =

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
+use minthouse::platform::clock::{Clock, ScriptedClock, SystemClock};
 use minthouse::platform::throttle::Window;
 use minthouse::tenancy::model::OperatorId;
 use minthouse::tenancy::permission::Role;
@@ -12,7 +13,7 @@ use minthouse::tenancy::session::Visit;
 use minthouse::tenancy::sign_in::{SignInRequest, sign_in};
 use minthouse::tenancy::throttle::{self, Key, NO_TENANT};
 use minthouse::tenancy::token::Identity;
-use minthouse::tenancy::{password, standing};
+use minthouse::tenancy::{device, password, standing};
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, text};
@@ -163,7 +164,8 @@ async fn a_name_that_nobody_has_costs_what_a_wrong_password_costs() {
     let work_of = async |name: &str, password: &str, device: Option<&str>| {
         let meter = Arc::new(AtomicU64::new(0));
         let visit = Visit { address: Some("192.0.2.1".parse().expect("an address")), ..Visit::default() };
-        let request = SignInRequest { sign_in: name, password, code: None, device_token: device, visit: &visit };
+        let request =
+            SignInRequest { sign_in: name, password, code: None, device_token: device, visit: &visit, site: None };
         let platform = &app.app.platform;
         let before = platform.database.statements();
         let attempt = sign_in(platform, &app.app.tokens, &request);
@@ -299,6 +301,19 @@ async fn refreshing_goes_on_from_token_to_token() {
     assert!(app.is_out(&seat.token).await);
     let because = app.sql("SELECT revoked_because FROM sessions WHERE revoked_at IS NOT NULL");
     assert_eq!(because, "REFRESH_TOKEN_REUSED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_forgotten_after_half_a_year() {
+    let clock = ScriptedClock::at(SystemClock.now());
+    let app = TestApp::builder().idle().clock(clock.clone()).start().await;
+    let platform = &app.app.platform;
+    let token = device::issue(platform, ALPHA);
+    let known = || device::known(platform, ALPHA, &token).is_some();
+    clock.advance(TimeDelta::days(179));
+    assert!(known());
+    clock.advance(TimeDelta::days(3));
+    assert!(!known());
 }
 
 #[tokio::test(flavor = "multi_thread")]

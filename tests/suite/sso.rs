@@ -56,6 +56,12 @@ async fn somebody_signs_in_at_their_provider_and_works_in_their_branch() {
     assert_eq!(old["errors"][0]["extensions"]["code"], "UNAUTHENTICATED", "the former role's session has ended: {old}");
     app.ok(Some(&text(&again["token"])), VIEWER, json!({})).await;
 
+    // Who was made an owner stays one, whatever the provider says: an enterprise is never without.
+    let branch = app.enterprise("branch-1").await.uuid();
+    app.sql(&format!("UPDATE operators SET role = 'OWNER' WHERE tenant_id = '{branch}'"));
+    let (ticket, nonce) = app.sign_in_at(&connection, "alice").await;
+    assert_eq!(app.spend(&ticket, &nonce).await["operator"]["role"], "OWNER");
+
     // Without the claim somebody works in the partner itself; with one that no branch has, nowhere.
     provider.control(json!({"users": {"bob": {"name": "Bob", "roles": "FINANCE"}}})).await;
     let (ticket, nonce) = app.sign_in_at(&connection, "bob").await;
@@ -67,7 +73,7 @@ async fn somebody_signs_in_at_their_provider_and_works_in_their_branch() {
     assert_eq!(app.sql("SELECT count(*) FROM operators WHERE sso_subject = 'bob'"), "1");
     assert_eq!(
         app.sql("SELECT count(*) FROM audit_records WHERE action IN ('ssoTicketSpend', 'operatorSsoCreate')"),
-        "5"
+        "6"
     );
 }
 

@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 
 use super::Edge;
 use super::errors::{Body, Protocol, Refusal, Standing, json};
-use super::gate::Visitor;
+use super::gate::{Knock, Visitor};
 use super::http::{Call, event_stream};
 use super::operation::{Carries, Gauge, Ready};
 use super::parameters::Parameters;
@@ -166,7 +166,8 @@ pub fn distinct<E: Executor>(
             drop(place);
         });
     }
-    Ok(event_stream(frames(edge, visitor, outbox, queue, operations, || ())))
+    let knock = call.knock(call.bearer()?, &edge.settings.proxies);
+    Ok(event_stream(frames(edge, (visitor, knock), outbox, queue, operations, || ())))
 }
 
 /// The answer to put into the stream, or the refusal itself where HTTP has a status for it.
@@ -208,18 +209,19 @@ async fn feed<E: Executor>(
     }
 }
 
-/// What goes down the wire: the queue, comments while it is idle, and an end where the stream may not go on. When the
-/// client goes away the body is dropped and everything that feeds it stops.
+/// What goes down the wire: the queue, comments that keep it open, and an end where the stream may not go on. When the
+/// client goes away the body is dropped and everything that feeds it stops. The gate is asked anew from time to time: a
+/// stream lives long, and what its token says may have ceased to hold.
 fn frames<E: Executor>(
     edge: &Arc<Edge<E>>,
-    visitor: &Arc<dyn Visitor>,
+    (visitor, knock): (&Arc<dyn Visitor>, Knock),
     outbox: Outbox<Bytes>,
     mut queue: mpsc::Receiver<Bytes>,
     operations: Arc<Operations>,
     on_end: impl FnOnce() + Send + 'static,
 ) -> impl futures_util::Stream<Item = Bytes> + Send + 'static {
     let keep_alive = edge.settings.streams.keep_alive;
-    let (shutdown, cut) = (edge.shutdown.clone(), outbox.cut.clone());
+    let (gate, shutdown, cut) = (edge.gate.clone(), edge.shutdown.clone(), outbox.cut.clone());
     let expiry = until(visitor.expires_at());
     // A distinct stream ends when the one task that feeds it lets go of its end; a single one lives in its channel.
     drop(outbox);
@@ -231,6 +233,7 @@ fn frames<E: Executor>(
         let _end = end;
         let _open = Gauge::up("graphql_event_streams_open");
         let mut expiry = std::pin::pin!(expiry);
+        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + keep_alive, keep_alive);
         // The first comment makes proxies and browsers hand over the headers.
         yield COMMENT;
         loop {
@@ -239,8 +242,11 @@ fn frames<E: Executor>(
                 () = cut.cancelled() => None,
                 () = shutdown.cancelled() => None,
                 () = &mut expiry => None,
+                _ = tick.tick() => match gate.admit(knock.clone()).await {
+                    Err(Fault::Unauthenticated(_)) => None,
+                    _ => Some(COMMENT),
+                },
                 frame = queue.recv() => frame,
-                () = tokio::time::sleep(keep_alive) => Some(COMMENT),
             };
             match step {
                 Some(frame) => yield frame,
@@ -332,7 +338,8 @@ pub async fn open<E: Executor>(edge: &Arc<Edge<E>>, call: &Call) -> Result<Respo
         }
     };
     let (outbox, operations) = (channel.outbox.clone(), channel.operations.clone());
-    Ok(event_stream(frames(edge, &visitor, outbox, queue, operations, forget)))
+    let knock = call.knock(call.bearer()?, &edge.settings.proxies);
+    Ok(event_stream(frames(edge, (&visitor, knock), outbox, queue, operations, forget)))
 }
 
 /// POST: starts an operation in a reserved stream.

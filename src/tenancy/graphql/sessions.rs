@@ -171,7 +171,13 @@ impl SessionMutation {
     async fn session_refresh(&self, ctx: &Context<'_>, input: SessionRefreshInput) -> Result<SessionRefreshPayload> {
         let (tokens, standings) = (ctx.data_unchecked::<Arc<Tokens>>(), ctx.data_unchecked::<Arc<Standings>>());
         let outcome = payload::run(ctx, SessionUserError::from_problem, || {
-            session::refresh(ctx.platform(), tokens, standings, &input.refresh_token, &ctx.request().request_id)
+            session::refresh(
+                ctx.platform(),
+                tokens,
+                standings,
+                &input.refresh_token,
+                (ctx.request().site, &ctx.request().request_id),
+            )
         })
         .await?;
         Ok(match outcome.value {

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::tenancy::model::{Enterprise, EnterpriseId, NewOperator, Operator, OperatorId, OperatorState};
+use crate::tenancy::permission::Role;
 use crate::tenancy::scope::TenantTx;
 use crate::tenancy::sso::model::{SignOnError, Vouched};
 use crate::tenancy::store::{self, sso};
@@ -17,7 +18,8 @@ pub struct Admitted {
 }
 
 /// Lets somebody in for whom `voucher` has vouched, in the enterprise that the transaction is in. The role is what the
-/// voucher says today, also for somebody whose role was changed here.
+/// voucher says today, also for somebody whose role was changed here; but who was made an owner stays one, as an
+/// enterprise is never without.
 pub async fn admit_in(
     tx: &TenantTx,
     voucher: EnterpriseId,
@@ -64,17 +66,18 @@ async fn refresh_in(tx: &TenantTx, before: Operator, vouched: &Vouched) -> Resul
     if before.state != OperatorState::Active {
         return Err(Refusal::code(SignOnError::OperatorDisabled));
     }
-    if before.role == vouched.role && before.name == vouched.name {
+    let role = if before.role == Role::Owner { Role::Owner } else { vouched.role };
+    if before.role == role && before.name == vouched.name {
         return Ok(Admitted { operator: before, ended: false });
     }
-    sso::update_operator_in(tx, before.id, &vouched.name, vouched.role).await?;
+    sso::update_operator_in(tx, before.id, &vouched.name, role).await?;
     let mut ended = false;
-    if before.role != vouched.role {
+    if before.role != role {
         // Tokens carry the role that was: those of before end with it.
         ended = session::end_all_in(tx, before.id.uuid(), None, "ROLE_CHANGED").await? > 0;
-        let (old, new) = (json!({ "role": before.role }), json!({ "role": vouched.role }));
+        let (old, new) = (json!({ "role": before.role }), json!({ "role": role }));
         audit::record_in(tx, "operatorSsoUpdate", before.id.uuid(), Some(&old), &new).await?;
     }
-    let operator = Operator { name: vouched.name.clone(), role: vouched.role, version: before.version + 1, ..before };
+    let operator = Operator { name: vouched.name.clone(), role, version: before.version + 1, ..before };
     Ok(Admitted { operator, ended })
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use minthouse::api::transport::{CostLimits, Origins, Settings};
@@ -201,6 +202,12 @@ impl Builder {
 
     pub fn origins(mut self, origins: Origins) -> Self {
         self.settings.origins = origins;
+        self
+    }
+
+    /// How often an idle stream says that it is there, and asks whether its reader may still come in.
+    pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.settings.streams.keep_alive = keep_alive;
         self
     }
 
