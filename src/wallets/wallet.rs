@@ -3,6 +3,8 @@
 //! It is opened with a code to the phone, sent by the house. Each enterprise's rows are read as the holder whom the
 //! person is there, under that enterprise's row security.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
@@ -18,7 +20,8 @@ use crate::tenancy::{audit, enterprise};
 use crate::wallets::entrance::Entrance;
 use crate::wallets::model::{CodePurpose, Holder, HolderErrorCode};
 use crate::wallets::store::{self, ItemFilter, identities};
-use crate::wallets::{holder, person, verification};
+use crate::wallets::verification::{self, Try};
+use crate::wallets::{holder, person};
 
 /// There is no session behind it: a new code opens it anew.
 const LIFE: TimeDelta = TimeDelta::minutes(30);
@@ -44,9 +47,11 @@ pub async fn sign_in(
     tokens: &Tokens,
     site: Option<EnterpriseId>,
     (phone, code): (&str, &str),
+    address: Option<IpAddr>,
 ) -> Result<Opened, Refusal<HolderErrorCode>> {
     let phone = holder::phone("phone", phone)?;
     let house = verification::wallet_tenant(platform, Entrance { site, named: None }).await?;
+    let tried = Try::count(platform, house, phone.digits().as_bytes(), address).await?;
     let tx = TenantScope::of_system(house).write(&platform.database).await?;
     let data_key = enterprise::data_key(platform, &tx).await?;
     let phone_hash = holder::phone_hash(&data_key, &phone);
@@ -56,6 +61,7 @@ pub async fn sign_in(
     // Whose wallet it was is nothing for the house's log.
     audit::record_in(&tx, "walletSignIn", house.uuid(), None, &json!({})).await?;
     tx.commit().await?;
+    tried.was_right(platform).await;
     let identity = Identity::Person { person: person::key(platform, &phone) };
     let (token, expires_at) = tokens.mint(NO_TENANT, identity, None, LIFE)?;
     Ok(Opened { token, expires_at: DateTime::from_timestamp(expires_at, 0).unwrap_or_default() })
