@@ -452,7 +452,7 @@ BEGIN
     -- no identity behind.
     FOREACH table_name IN ARRAY ARRAY[
         'audit_waiting', 'recovery_codes', 'refresh_tokens', 'throttles', 'sso_attempts', 'sso_tickets', 'used_assertions',
-        'holder_identities', 'verification_codes', 'persons'
+        'holder_identities', 'verification_codes', 'persons', 'documents'
     ] LOOP
         EXECUTE format('GRANT DELETE ON %I TO minthouse_tenant', table_name);
     END LOOP;
@@ -476,13 +476,14 @@ BEGIN
 
     -- The house: where work is due.
     FOREACH table_name IN ARRAY ARRAY['audit_waiting', 'qualifications', 'branches', 'refresh_tokens', 'throttles', 'sso_attempts',
-        'sso_tickets', 'used_assertions', 'verification_codes', 'idempotency_keys', 'data_keys'] LOOP
+        'sso_tickets', 'used_assertions', 'verification_codes', 'idempotency_keys', 'data_keys', 'documents'] LOOP
         EXECUTE format('CREATE POLICY house ON %I FOR SELECT TO minthouse_house USING (true)', table_name);
     END LOOP;
     GRANT SELECT ON audit_waiting, branches TO minthouse_house;
     GRANT SELECT (tenant_id, state, expires_at) ON qualifications TO minthouse_house;
     GRANT SELECT (tenant_id, created_at) ON refresh_tokens, idempotency_keys TO minthouse_house;
     GRANT SELECT (tenant_id, version) ON data_keys TO minthouse_house;
+    GRANT SELECT (tenant_id, state, created_at) ON documents TO minthouse_house;
     GRANT SELECT (tenant_id, last_at) ON throttles TO minthouse_house;
     GRANT SELECT (tenant_id, expires_at) ON sso_attempts, sso_tickets, used_assertions, verification_codes TO minthouse_house;
 

@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
 use serde_json::json;
-use tokio::sync::Semaphore;
 
 use crate::api::transport::RequestId;
 use crate::platform::Platform;
@@ -21,38 +21,29 @@ use crate::platform::language::Language;
 use crate::platform::media::MediaType;
 use crate::platform::objects::{Download, NoTicket};
 
-/// Objects that are read at the same time: each is in memory as a whole.
-const AT_ONCE: usize = 16;
-
-#[derive(Clone)]
-struct Counter {
-    platform: Arc<Platform>,
-    places: Arc<Semaphore>,
-}
-
 pub fn router(platform: Arc<Platform>) -> Router {
-    let counter = Counter { platform, places: Arc::new(Semaphore::new(AT_ONCE)) };
-    Router::new().route("/downloads/{leave}", get(download)).with_state(counter)
+    Router::new().route("/downloads/{leave}", get(download)).with_state(platform)
 }
 
 async fn download(
-    State(counter): State<Counter>,
+    State(platform): State<Arc<Platform>>,
     Path(leave): Path<String>,
     Extension(request_id): Extension<RequestId>,
     headers: axum::http::HeaderMap,
 ) -> Response {
     let language = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let language = Language::from_accept_language(language);
-    let Platform { objects, clock, .. } = &*counter.platform;
+    let Platform { objects, clock, .. } = &*platform;
     let leave = match objects.read_download(&leave, clock.now()) {
         Ok(leave) => leave,
         Err(why) => return no_leave(why, language, &request_id),
     };
-    let Ok(_place) = counter.places.acquire().await else {
-        return refuse(&Fault::Unavailable(anyhow::anyhow!("downloads have ended")), language, &request_id);
-    };
-    match objects.get(&leave.key).await {
-        Ok(Some(bytes)) => (about(&leave), bytes).into_response(),
+    match objects.open(&leave.key).await {
+        // As it is read: a client that takes its time costs a piece of the object and not the whole of it.
+        Ok(Some((size, pieces))) => {
+            let length = [(header::CONTENT_LENGTH, size.to_string())];
+            (about(&leave), length, Body::from_stream(pieces)).into_response()
+        }
         Ok(None) => refuse(&Fault::NotFound, language, &request_id),
         Err(fault) => refuse(&fault, language, &request_id),
     }

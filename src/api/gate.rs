@@ -19,6 +19,7 @@ use crate::tenancy::reader::{ReadScope, Reader};
 use crate::tenancy::scope::{Caller, HolderScope, HouseScope, PersonScope, TenantScope};
 use crate::tenancy::session::Visit;
 use crate::tenancy::standing::Standings;
+use crate::tenancy::throttle;
 use crate::tenancy::token::{Claims, Identity, Tokens};
 
 pub struct TokenGate {
@@ -64,9 +65,8 @@ impl TokenGate {
             request_id: Arc::from(knock.request_id.as_str()),
         };
         let Some(token) = &knock.bearer else {
-            // Strangers share one budget an address, so that one of them cannot use up everybody's.
-            let peer = visit.address.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
-            let bucket = format!("anonymous/{peer}");
+            // Strangers share one budget a place, so that one of them cannot use up everybody's.
+            let bucket = format!("anonymous/{}", throttle::place(visit.address));
             return Ok(Admitted { caller: Caller::Anonymous, visit, site, bucket, expires_at: None });
         };
         let mut claims = self.tokens.verify(token)?;

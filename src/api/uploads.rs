@@ -8,8 +8,9 @@
 //! The body is taken by a task of its own: a client that goes away half way ends the request's handler, and what had
 //! arrived must be taken back all the same.
 
+use std::collections::HashSet;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -21,7 +22,6 @@ use axum::{Extension, Json, Router};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use serde_json::json;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::api::transport::RequestId;
@@ -29,15 +29,19 @@ use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::language::Language;
 use crate::platform::media::MediaType;
-use crate::platform::objects::{Content, NoTicket, NotReceived, Ticket};
+use crate::platform::objects::{Content, Key, NoTicket, NotReceived, Ticket};
 use crate::platform::vault::hex;
 
-/// Uploads that this server takes at the same time. Each holds some parts of its file in memory.
+/// Uploads that this server takes at the same time, and for one owner of files. Each holds some parts of its file in
+/// memory.
 const AT_ONCE: usize = 32;
+const OF_ONE_OWNER: usize = 4;
 
-/// How long a client may be silent in the middle of a file, and how long the whole may take.
+/// How long a client may be silent in the middle of a file, and how long the whole may take. Over all it sends so many
+/// bytes a second (a poor telephone line), after a beginning as long as a silence: a place is not held by a trickle.
 const SILENCE: Duration = Duration::from_secs(30);
 const LONGEST: Duration = Duration::from_secs(15 * 60);
+const SLOWEST: u32 = 16 * 1024;
 
 /// What is read and thrown away of a file that was refused. A client that is still sending reads no answer, and one
 /// whose connection is closed meanwhile never sees it.
@@ -47,11 +51,44 @@ const DRAINING: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 struct Intake {
     platform: Arc<Platform>,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
+}
+
+/// The files that are being received, each once.
+#[derive(Default)]
+struct Places(Mutex<HashSet<Key>>);
+
+/// A place among [`Places`], given up when it is dropped.
+struct Place<'a> {
+    places: &'a Places,
+    key: Key,
+}
+
+impl Places {
+    fn take(&self, key: &Key) -> Result<Place<'_>, Refusal> {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.contains(key) {
+            return Err(Refusal::UnderWay);
+        }
+        if taken.iter().filter(|other| other.owner() == key.owner()).count() >= OF_ONE_OWNER {
+            return Err(Refusal::TooMany);
+        }
+        if taken.len() >= AT_ONCE {
+            return Err(Fault::Unavailable(anyhow::anyhow!("{AT_ONCE} uploads are under way")).into());
+        }
+        taken.insert(key.clone());
+        Ok(Place { places: self, key: key.clone() })
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.places.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
 }
 
 pub fn router(platform: Arc<Platform>) -> Router {
-    let intake = Intake { platform, places: Arc::new(Semaphore::new(AT_ONCE)) };
+    let intake = Intake { platform, places: Arc::default() };
     Router::new().route("/uploads/{ticket}", put(upload)).with_state(intake)
 }
 
@@ -95,6 +132,8 @@ enum Refusal {
     Ticket(NoTicket),
     TooLarge { max_bytes: u64 },
     Exists,
+    UnderWay,
+    TooMany,
     Empty,
     BrokeOff,
     Fault(Fault),
@@ -119,9 +158,7 @@ async fn receive(
     if claimed.is_some_and(|claimed| claimed > max_bytes) {
         return Err(Refusal::TooLarge { max_bytes });
     }
-    let Ok(_place) = intake.places.try_acquire() else {
-        return Err(Fault::Unavailable(anyhow::anyhow!("{AT_ONCE} uploads are under way")).into());
-    };
+    let _place = intake.places.take(&key)?;
     objects.receive(&key, max_bytes, body).await.map_err(|reason| match reason {
         NotReceived::Exists => Refusal::Exists,
         NotReceived::TooLarge => Refusal::TooLarge { max_bytes },
@@ -134,14 +171,17 @@ async fn receive(
 /// The body did not arrive, or not in time.
 struct Late;
 
-/// The body, which ends with an error where its client falls silent or takes too long.
+/// The body, which ends with an error where its client falls silent, trickles or takes too long.
 fn in_time(body: Body) -> impl Stream<Item = Result<Bytes, Late>> {
-    let end = Instant::now() + LONGEST;
     async_stream::stream! {
         let mut parts = body.into_data_stream();
+        let mut pace = Pace::begin(Instant::now());
         loop {
-            match timeout_at(end.min(Instant::now() + SILENCE), parts.next()).await {
-                Ok(Some(Ok(part))) => yield Ok(part),
+            match timeout_at(pace.end(Instant::now()), parts.next()).await {
+                Ok(Some(Ok(part))) => {
+                    pace.paid += Duration::from_secs_f64(part.len() as f64 / f64::from(SLOWEST));
+                    yield Ok(part);
+                }
                 Ok(None) => return,
                 Ok(Some(Err(_))) | Err(_) => {
                     yield Err(Late);
@@ -149,6 +189,24 @@ fn in_time(body: Body) -> impl Stream<Item = Result<Bytes, Late>> {
                 }
             }
         }
+    }
+}
+
+/// How fast a body comes.
+struct Pace {
+    begun: Instant,
+    /// What has arrived pays for the time until the next.
+    paid: Duration,
+}
+
+impl Pace {
+    fn begin(begun: Instant) -> Self {
+        Self { begun, paid: SILENCE }
+    }
+
+    /// When the next part comes too late.
+    fn end(&self, now: Instant) -> Instant {
+        (self.begun + self.paid.min(LONGEST)).min(now + SILENCE)
     }
 }
 
@@ -197,6 +255,22 @@ fn refuse(refusal: &Refusal, language: Language, request_id: &RequestId) -> Resp
                 "A file was uploaded here already and is kept: ask for another address to send another file.",
             ),
         ),
+        Refusal::UnderWay => (
+            StatusCode::CONFLICT,
+            "UPLOAD_UNDER_WAY",
+            words(
+                "该地址正在接收文件：请等其完成；如连接已中断，请半分钟后重试。",
+                "A file is being received at this address: let it arrive, or try again in half a minute if it broke off.",
+            ),
+        ),
+        Refusal::TooMany => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "TOO_MANY_UPLOADS",
+            words(
+                &format!("同时上传的文件过多：请最多同时上传 {OF_ONE_OWNER} 个，待其中一个完成后再试。"),
+                &format!("You are sending {OF_ONE_OWNER} files already: send this one when one of them has arrived."),
+            ),
+        ),
         Refusal::Empty => (
             StatusCode::BAD_REQUEST,
             "BAD_REQUEST",
@@ -220,4 +294,57 @@ fn refuse(refusal: &Refusal, language: Language, request_id: &RequestId) -> Resp
         }
     };
     (status, NOT_STORED, Json(json!({ "code": code, "message": message, "requestId": request_id.0 }))).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After how many seconds a client is cut off that sends so much every second.
+    fn cut_off_after(bytes: u32) -> u64 {
+        let begun = Instant::now();
+        let mut pace = Pace::begin(begun);
+        let mut second = 0;
+        while second < 10_000 {
+            let now = begun + Duration::from_secs(second);
+            if pace.end(now) <= now {
+                break;
+            }
+            pace.paid += Duration::from_secs_f64(f64::from(bytes) / f64::from(SLOWEST));
+            second += 1;
+        }
+        second
+    }
+
+    #[test]
+    fn a_trickle_holds_no_place_and_a_poor_line_is_good_enough() {
+        assert!((30..=31).contains(&cut_off_after(1)), "{}", cut_off_after(1));
+        assert!((59..=61).contains(&cut_off_after(SLOWEST / 2)), "{}", cut_off_after(SLOWEST / 2));
+        assert_eq!(
+            cut_off_after(SLOWEST),
+            900,
+            "ten megabytes take 640 seconds, and nothing may take longer than this"
+        );
+        assert_eq!(cut_off_after(u32::MAX), 900);
+        let begun = Instant::now();
+        let fast = Pace { begun, paid: LONGEST };
+        assert_eq!(fast.end(begun + SILENCE), begun + SILENCE + SILENCE, "who was fast may not fall silent either");
+    }
+
+    #[test]
+    fn one_file_one_owner_and_one_server_have_so_many_places() {
+        let key = |owner: u128, object: u128| {
+            Key::new("documents", uuid::Uuid::from_u128(owner), uuid::Uuid::from_u128(object))
+        };
+        let places = Places::default();
+        let first = places.take(&key(1, 0)).expect("there is room");
+        assert!(matches!(places.take(&key(1, 0)), Err(Refusal::UnderWay)));
+        let mut held: Vec<Place<'_>> =
+            (1..4).map(|object| places.take(&key(1, object)).expect("there is room")).collect();
+        assert!(matches!(places.take(&key(1, 4)), Err(Refusal::TooMany)));
+        held.extend((4..32).map(|owner| places.take(&key(owner, 1)).expect("others have room")));
+        assert!(matches!(places.take(&key(99, 1)), Err(Refusal::Fault(Fault::Unavailable(_)))));
+        drop(first);
+        assert!(places.take(&key(1, 0)).is_ok(), "a place is given up");
+    }
 }

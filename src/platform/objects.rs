@@ -25,7 +25,8 @@ use anyhow::{Context, Result};
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::{Stream, StreamExt};
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, WriteMultipart};
@@ -61,6 +62,11 @@ impl Key {
     pub fn new(kind: &'static str, owner: Uuid, object: Uuid) -> Self {
         assert!(is_kind(kind), "`{kind}` is no kind of object: it has lower-case letters only");
         Self { kind: kind.to_owned(), owner, object }
+    }
+
+    /// Whose the object is.
+    pub fn owner(&self) -> Uuid {
+        self.owner
     }
 
     /// The object's own ID.
@@ -115,6 +121,9 @@ pub enum NotReceived {
     #[error(transparent)]
     Fault(#[from] Fault),
 }
+
+/// An object's bytes, in their order.
+pub type Pieces = BoxStream<'static, Result<Bytes, Fault>>;
 
 #[derive(Clone)]
 pub struct Objects {
@@ -201,6 +210,17 @@ impl Objects {
             Some(object) => object.bytes().await.map(Some).map_err(unavailable),
             None => Ok(None),
         }
+    }
+
+    /// An object's size and its bytes, piece by piece and no faster than they are asked for, if it is there.
+    pub async fn open(&self, key: &Key) -> Result<Option<(u64, Pieces)>, Fault> {
+        let object = found(self.store.get(&key.path()).await)?;
+        Ok(object.map(|object| (object.meta.size, object.into_stream().map_err(unavailable).boxed())))
+    }
+
+    /// Takes an object away that nobody has been shown yet; one that is not there is gone already.
+    pub async fn remove(&self, key: &Key) -> Result<(), Fault> {
+        found(self.store.delete(&key.path()).await).map(drop)
     }
 
     /// What an object really is, if it is there.

@@ -107,13 +107,9 @@ impl BranchRequest {
                 "An owner's name has 1 to 80 characters.",
             ));
         }
-        if !enterprise::is_sign_in(&owner.sign_in) {
-            return Err(Refusal::explained(
-                "owner.signIn",
-                InvalidInput,
-                "登录名须为 3 到 254 个字符。",
-                "A sign-in name has 3 to 254 characters.",
-            ));
+        if !operator::is_sign_in(&owner.sign_in) {
+            let (chinese, english) = operator::SIGN_IN_RULE;
+            return Err(Refusal::explained("owner.signIn", InvalidInput, chinese, english));
         }
         Ok(())
     }

@@ -72,8 +72,8 @@ impl From<Fault> for Denied {
 
 pub async fn grant(platform: &Platform, tokens: &Tokens, shown: &Credentials<'_>) -> Result<Granted, Denied> {
     // By key and address together: who does not know the secret cannot lock out who does, elsewhere.
-    let address = shown.visit.address.map(|address| address.to_string()).unwrap_or_default();
-    let counter = throttle::Key::new(platform, "CLIENT_GRANT", &[shown.key.as_bytes(), address.as_bytes()]);
+    let place = throttle::place(shown.visit.address);
+    let counter = throttle::Key::new(platform, "CLIENT_GRANT", &[shown.key.as_bytes(), place.as_bytes()]);
     if let Err(wait) = throttle::attempt(platform, NO_TENANT, &[(counter, ATTEMPTS)]).await? {
         return Err(Denied::Later(wait));
     }

@@ -17,14 +17,15 @@ use crate::platform::vault::hex;
 use crate::tenancy::audit;
 use crate::tenancy::model::{Document, DocumentId, DocumentState, EnterpriseId, QualificationErrorCode as Code};
 use crate::tenancy::permission::Permission;
-use crate::tenancy::scope::TenantScope;
+use crate::tenancy::scope::{TenantScope, TenantTx};
 use crate::tenancy::store::documents::{self, NewDocument};
 use crate::tenancy::store::enterprise_row;
 
 /// A scanned licence fits, and what does not fit is no document.
 pub const LARGEST: i64 = 10 * 1024 * 1024;
 
-/// How many documents an enterprise may have, so that nobody fills the store. Whoever registers may begin at once.
+/// How many documents an enterprise may have, so that nobody fills the store. Whoever registers may begin at once. What
+/// was announced and never completed is swept after a day ([`discard_in`]).
 const AT_MOST: i64 = 200;
 
 /// How long an upload's address is good.
@@ -123,6 +124,19 @@ pub async fn complete(platform: &Platform, scope: &TenantScope, id: DocumentId) 
     audit::record_in(&tx, "documentUploadComplete", id.uuid(), Some(&about(&before)), &about(&after)).await?;
     tx.commit().await?;
     Ok(after)
+}
+
+/// Takes away what was announced before a moment and never completed, with what was uploaded of it. Their addresses must
+/// have expired long ago. Gives how many there were, `limit` at most.
+pub async fn discard_in(platform: &Platform, tx: &TenantTx, before: DateTime<Utc>, limit: i64) -> Result<usize, Fault> {
+    // Who completes one in this moment waits, and then finds nothing.
+    let abandoned = documents::lock_awaited_in(tx, before, limit).await?;
+    for id in &abandoned {
+        // Before its row, without which nobody would find it again.
+        platform.objects.remove(&key(tx.tenant(), *id)).await?;
+    }
+    documents::delete_in(tx, &abandoned).await?;
+    Ok(abandoned.len())
 }
 
 /// Where a document that was taken can be fetched for a short while, and until when. For whoever may see the document.

@@ -196,10 +196,6 @@ pub fn is_name(name: &str) -> bool {
 }
 
 /// Whether a text will do as a sign-in name.
-pub fn is_sign_in(sign_in: &str) -> bool {
-    sign_in.trim().len() >= 3 && sign_in.len() <= 254
-}
-
 pub fn check(request: &EnterpriseRequest) -> Result<(), Refusal<EnterpriseErrorCode>> {
     use EnterpriseErrorCode::InvalidInput;
     if !is_slug(&request.slug) {
@@ -227,13 +223,9 @@ pub fn check(request: &EnterpriseRequest) -> Result<(), Refusal<EnterpriseErrorC
             "An owner's name has 1 to 80 characters.",
         ));
     }
-    if !is_sign_in(&request.owner_sign_in) {
-        return Err(Refusal::explained(
-            "ownerSignIn",
-            InvalidInput,
-            "登录名须为 3 到 254 个字符。",
-            "A sign-in name has 3 to 254 characters.",
-        ));
+    if !operator::is_sign_in(&request.owner_sign_in) {
+        let (chinese, english) = operator::SIGN_IN_RULE;
+        return Err(Refusal::explained("ownerSignIn", InvalidInput, chinese, english));
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 //!
 //! The one who invites learns a secret, once, and hands it on by whatever way they trust; we keep its hash. The sign-in
 //! name is claimed when the invitation is accepted, so an invitation that nobody takes up keeps no name from anybody.
+//! Whether a name is taken, anywhere in the house, is told then and not to who invites: names would be tried out
+//! through invitations otherwise. Who accepts their own learns it too, once for each; so they are bounded.
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -9,6 +11,7 @@ use serde_json::json;
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::{Problem, Refusal};
+use crate::platform::throttle::Window;
 use crate::platform::vault::sha256;
 use crate::tenancy::audit;
 use crate::tenancy::device;
@@ -20,15 +23,18 @@ use crate::tenancy::operator::{self, OperatorRequest, normalise_sign_in};
 use crate::tenancy::operator_change::{check_name, present_role_in};
 use crate::tenancy::password;
 use crate::tenancy::permission::{Permission, Role};
-use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
+use crate::tenancy::scope::{TenantScope, TenantTx};
 use crate::tenancy::session::{self, NewSession, Visit, bearer_secret, tenant_of};
 use crate::tenancy::sign_in::SignedIn;
 use crate::tenancy::store::operators::{self, NewInvitation};
-use crate::tenancy::store::{self, DirectoryKind};
 use crate::tenancy::token::Tokens;
+use crate::tenancy::{store, throttle};
 
 const PREFIX: &str = "mhi_";
 const GOOD_FOR: TimeDelta = TimeDelta::days(7);
+
+/// Of one enterprise: a company can move in within a morning, and a list of names takes for ever.
+const INVITATIONS: Window = Window { limit: 60, length: TimeDelta::hours(1) };
 
 #[derive(Clone, Debug)]
 pub struct InvitationRequest {
@@ -52,12 +58,14 @@ pub async fn invite(
     scope.require(Permission::OperatorManage)?;
     check_name(&request.name)?;
     let sign_in = normalise_sign_in(&request.sign_in);
-    check_sign_in(&sign_in)?;
-    let house = HouseTx::read(&platform.database).await?;
-    if store::look_up(&house, DirectoryKind::SignIn, &sign_in).await?.is_some() {
-        return Err(taken());
+    if !operator::is_sign_in(&sign_in) {
+        let (chinese, english) = operator::SIGN_IN_RULE;
+        return Err(Refusal::explained("signIn", OperatorErrorCode::InvalidInput, chinese, english));
     }
-    drop(house);
+    let key = throttle::Key::new(platform, "INVITATION", &[]);
+    if let Err(wait) = throttle::count_in_window(platform, scope.tenant(), &key, &INVITATIONS).await? {
+        return Err(Refusal::later(OperatorErrorCode::TryLater, wait));
+    }
     let secret = bearer_secret(&*platform.randomness, PREFIX, scope.tenant());
 
     let tx = scope.write(&platform.database).await?;
@@ -176,28 +184,6 @@ async fn lock_open_in(tx: &TenantTx, hash: &[u8]) -> Result<Invitation, Refusal<
 /// The audit log gets digests only, but a name or a sign-in name has no business even in those.
 fn record(invitation: &Invitation) -> serde_json::Value {
     json!({ "role": invitation.role, "state": invitation.state, "expiresAt": invitation.expires_at })
-}
-
-fn check_sign_in(sign_in: &str) -> Result<(), Refusal<OperatorErrorCode>> {
-    let fits = sign_in.chars().count() >= 3 && sign_in.len() <= 254 && !sign_in.chars().any(char::is_whitespace);
-    if fits {
-        return Ok(());
-    }
-    Err(Refusal::explained(
-        "signIn",
-        OperatorErrorCode::InvalidInput,
-        "登录名须为 3 到 254 个字符，且不含空格。",
-        "A sign-in name has 3 to 254 characters and no spaces.",
-    ))
-}
-
-fn taken() -> Refusal<OperatorErrorCode> {
-    Refusal::explained(
-        "signIn",
-        OperatorErrorCode::SignInTaken,
-        "该登录名已被占用，请换一个。",
-        "That sign-in name is taken; choose another.",
-    )
 }
 
 /// What provisioning refuses, in this family's words.

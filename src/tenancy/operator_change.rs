@@ -29,18 +29,18 @@ pub struct OperatorChange {
     pub role: Option<Role>,
 }
 
-/// What the audit log is told of an operator.
+/// What the audit log is told of an operator. No name: who knows the rest could find it in the digest by trying names.
+/// That something changed is in the version.
 #[derive(Serialize)]
-struct Record<'a> {
-    name: &'a str,
+struct Record {
     role: Role,
     state: OperatorState,
     version: i32,
 }
 
-impl<'a> Record<'a> {
-    fn of(operator: &'a Operator) -> Self {
-        Self { name: &operator.name, role: operator.role, state: operator.state, version: operator.version }
+impl Record {
+    fn of(operator: &Operator) -> Self {
+        Self { role: operator.role, state: operator.state, version: operator.version }
     }
 }
 

@@ -39,8 +39,7 @@ pub async fn register(
 ) -> Result<Enterprise, Refusal<EnterpriseErrorCode>> {
     enterprise::check(request)?;
     // Before a password is judged and hashed, and before anybody learns which names are taken.
-    let from = visit.address.map(|address| address.to_string()).unwrap_or_default();
-    let key = throttle::Key::new(platform, "REGISTRATION", &[from.as_bytes()]);
+    let key = throttle::Key::new(platform, "REGISTRATION", &[throttle::place(visit.address).as_bytes()]);
     if let Err(wait) = throttle::count_in_window(platform, throttle::NO_TENANT, &key, &ATTEMPTS).await? {
         return Err(Refusal::later(EnterpriseErrorCode::TooManyAttempts, wait));
     }

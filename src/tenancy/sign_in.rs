@@ -168,12 +168,10 @@ impl Counters {
         if let Some(device) = device {
             return Self::Known { device: Key::new(platform, "SIGN_IN_DEVICE", &[name, device]) };
         }
-        // Whoever comes from nowhere that is known shares one place.
-        let address = address.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |address| address.to_canonical());
-        let (block, whole) = (block(address).to_string(), site(address).to_string());
+        let (block, place) = (block(address).to_string(), throttle::place(address));
         Self::Stranger {
             block: Key::new(platform, "SIGN_IN_BLOCK", &[name, block.as_bytes()]),
-            address: Key::new(platform, "SIGN_IN_ADDRESS", &[whole.as_bytes()]),
+            address: Key::new(platform, "SIGN_IN_ADDRESS", &[place.as_bytes()]),
             name: Key::new(platform, "SIGN_IN_NAME", &[name]),
         }
     }
@@ -218,19 +216,14 @@ fn forgiven(outcome: Result<(), Fault>) {
     }
 }
 
-/// The addresses that one subscriber can usually come from: /24, or /48.
-fn block(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << 8)).into(),
-        IpAddr::V6(_) => site(address),
-    }
-}
-
-/// One address; of IPv6 a /48, as nobody is given less than many of them.
-fn site(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80)).into(),
+/// The neighbourhood of a place, /24 or /48: all that one subscriber can usually come from. It is counted with a name
+/// together, so neighbours share no wait unless they try the same name. Whoever comes from nowhere that is known shares
+/// one.
+fn block(address: Option<IpAddr>) -> IpAddr {
+    match address.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << 8)).into(),
+        Some(IpAddr::V6(address)) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 80)).into(),
+        None => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 
@@ -265,7 +258,7 @@ mod tests {
 
     #[test]
     fn neighbours_share_a_block_and_strangers_do_not() {
-        let of = |text: &str| block(text.parse::<IpAddr>().expect("an address").to_canonical());
+        let of = |text: &str| block(Some(text.parse().expect("an address")));
         assert_eq!(of("203.0.113.7"), of("203.0.113.200"));
         assert_ne!(of("203.0.113.7"), of("203.0.114.7"));
         assert_eq!(of("::ffff:203.0.113.7"), of("203.0.113.9"));

@@ -14,26 +14,46 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
+use crate::tenancy::document;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HouseTx, TenantScope};
-use crate::tenancy::store::sweep::{self as store, Leavings};
+use crate::tenancy::store::sweep::{self as store, Due, Leavings};
 use crate::tenancy::worker::Job;
 
+/// What is swept.
+enum Sweep {
+    /// Rows that are nothing but rows.
+    Rows(Leavings),
+    /// Documents that were announced and never completed, with what was uploaded of them.
+    Documents,
+}
+
 /// How old something must be before it goes. The age is that of the column named in `store/sweep.rs`.
-const RULES: [(Leavings, TimeDelta); 7] = [
+const RULES: [(Sweep, TimeDelta); 8] = [
     // A client may repeat a request for three days.
-    (store::IDEMPOTENCY_KEYS, TimeDelta::hours(72)),
+    (Sweep::Rows(store::IDEMPOTENCY_KEYS), TimeDelta::hours(72)),
     // After their session's end.
-    (store::REFRESH_TOKENS, TimeDelta::days(7)),
+    (Sweep::Rows(store::REFRESH_TOKENS), TimeDelta::days(7)),
     // After their own end: somebody may still come to ask what became of a sign-in.
-    (store::SSO_ATTEMPTS, TimeDelta::hours(6)),
-    (store::SSO_TICKETS, TimeDelta::hours(6)),
-    (store::USED_ASSERTIONS, TimeDelta::hours(6)),
+    (Sweep::Rows(store::SSO_ATTEMPTS), TimeDelta::hours(6)),
+    (Sweep::Rows(store::SSO_TICKETS), TimeDelta::hours(6)),
+    (Sweep::Rows(store::USED_ASSERTIONS), TimeDelta::hours(6)),
     // Longer than whoever counts the codes that one phone got looks back.
-    (store::VERIFICATION_CODES, TimeDelta::hours(25)),
+    (Sweep::Rows(store::VERIFICATION_CODES), TimeDelta::hours(25)),
     // After the last attempt; no rule of `platform::throttle` that is in use remembers longer.
-    (store::THROTTLES, TimeDelta::hours(24)),
+    (Sweep::Rows(store::THROTTLES), TimeDelta::hours(24)),
+    // Nobody can upload or is uploading one that old; somebody may still have to complete it.
+    (Sweep::Documents, TimeDelta::days(1)),
 ];
+
+impl Sweep {
+    fn due(&self) -> &Due {
+        match self {
+            Self::Rows(leavings) => &leavings.due,
+            Self::Documents => &store::AWAITED_DOCUMENTS,
+        }
+    }
+}
 
 /// How often the sweeper looks for work.
 const PAUSE: TimeDelta = TimeDelta::minutes(10);
@@ -83,8 +103,8 @@ impl Job for Sweeper {
         let tx = HouseTx::read(&self.platform.database).await?;
         let now = self.platform.clock.now();
         let mut tenants = Vec::new();
-        for (leavings, age) in &RULES {
-            tenants.extend(leavings.tenants(&tx, now - *age).await?);
+        for (sweep, age) in &RULES {
+            tenants.extend(sweep.due().tenants(&tx, now - *age).await?);
         }
         tenants.sort_unstable();
         tenants.dedup();
@@ -93,13 +113,16 @@ impl Job for Sweeper {
 
     async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault> {
         let scope = TenantScope::of_system(tenant);
-        for (leavings, age) in &RULES {
+        for (sweep, age) in &RULES {
             let mut left = true;
             for _ in 0..BATCHES {
                 let tx = scope.write(&self.platform.database).await?;
                 // By the database's time, which has made most of what is compared with it.
                 let before = tx.now().await? - *age;
-                let deleted = leavings.delete_in(&tx, before, self.batch).await?;
+                let deleted = match sweep {
+                    Sweep::Rows(leavings) => leavings.delete_in(&tx, before, self.batch).await?,
+                    Sweep::Documents => document::discard_in(&self.platform, &tx, before, self.batch).await?,
+                };
                 tx.commit().await?;
                 left = deleted as i64 == self.batch;
                 if !left {

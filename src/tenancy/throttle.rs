@@ -9,6 +9,8 @@
 //! To throttle something new, give it a `kind` of its own and a rule of `platform::throttle`, and decide what its key is
 //! made of: whoever shares a key shares the wait, so a key that a stranger can count up locks others out.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
@@ -38,6 +40,17 @@ impl Key {
             bytes.extend(*part);
         }
         Self { kind, hash: platform.master_key.derive("throttle").hash(kind, &bytes) }
+    }
+}
+
+/// Where somebody comes from, as far as it can be counted: an address, and of IPv6 the /56 around it, because nobody is
+/// given a single one. A telephone has a /64 and a household a /56; whoever has a /48 has 256 places and not one for
+/// every packet. Who comes from nowhere that is known shares one place.
+pub fn place(address: Option<IpAddr>) -> String {
+    match address.map(|address| address.to_canonical()) {
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => format!("{}/56", Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 72))),
+        None => "unknown".to_owned(),
     }
 }
 
@@ -119,4 +132,19 @@ pub async fn count_in_window(
     let now = tx.now().await?;
     let wait = tally.and_then(|tally| window.wait(&tally, now));
     Ok(Err(wait.unwrap_or(Wait::of(TimeDelta::zero()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn nobody_gets_another_place_by_taking_another_of_their_addresses() {
+        let of = |text: &str| place(Some(text.parse().expect("an address")));
+        assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:2ff:1:2:3:4"));
+        assert_ne!(of("2001:db8:1:2::3"), of("2001:db8:1:102::3"), "a neighbour's");
+        assert_eq!(of("::ffff:203.0.113.7"), of("203.0.113.7"));
+        assert_ne!(of("203.0.113.7"), of("203.0.113.8"));
+        assert_ne!(of("::"), place(None));
+    }
 }

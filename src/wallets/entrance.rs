@@ -38,12 +38,30 @@ pub async fn open_in(
     session::open_in(platform, tx, NewSession { subject, subject_id, method, visit, brief }).await
 }
 
-/// An enterprise at work. On a bound host it is that one, and naming another one there finds nothing.
+/// The enterprise that is meant.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    pub tenant: EnterpriseId,
+    /// One that was stopped or closed lets those in who have something there, to look at it, and nobody new.
+    pub takes_newcomers: bool,
+}
+
+impl Found {
+    /// Refuses somebody who has proved who they are and is not known here. Whoever has proved nothing must not hear it.
+    pub fn newcomer(&self) -> Result<(), Refusal<HolderErrorCode>> {
+        match self.takes_newcomers {
+            true => Ok(()),
+            false => Err(Refusal::at("enterprise", HolderErrorCode::EnterpriseNotActive)),
+        }
+    }
+}
+
+/// An enterprise that has been at work. On a bound host it is that one, and naming another one there finds nothing.
 pub async fn find(
     platform: &Platform,
     standings: &Standings,
     entrance: Entrance<'_>,
-) -> Result<EnterpriseId, Refusal<HolderErrorCode>> {
+) -> Result<Found, Refusal<HolderErrorCode>> {
     let not_found = || Refusal::at("enterprise", HolderErrorCode::EnterpriseNotFound);
     let named = match entrance.named {
         Some(slug) => {
@@ -66,7 +84,7 @@ pub async fn find(
     };
     match standings.of_visited(tenant).await? {
         (EnterpriseKind::House, _) => Err(not_found()),
-        (_, EnterpriseState::Active) => Ok(tenant),
-        _ => Err(Refusal::at("enterprise", HolderErrorCode::EnterpriseNotActive)),
+        (_, EnterpriseState::Pending) => Err(Refusal::at("enterprise", HolderErrorCode::EnterpriseNotActive)),
+        (_, state) => Ok(Found { tenant, takes_newcomers: state == EnterpriseState::Active }),
     }
 }

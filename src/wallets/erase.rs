@@ -9,6 +9,8 @@
 //! written in the same moment is waited for; what another server lets in before it has heard of the ended sessions
 //! (two seconds at most) is not.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use serde_json::json;
 
@@ -23,7 +25,7 @@ use crate::tenancy::standing::Standings;
 use crate::tenancy::{audit, enterprise, session};
 use crate::wallets::model::{CodePurpose, Holder, HolderErrorCode, HolderId};
 use crate::wallets::store::{self, codes, identities, personal};
-use crate::wallets::verification;
+use crate::wallets::verification::{self, Try};
 
 /// What somebody is called who was erased.
 pub const NOBODY: &str = "已注销用户";
@@ -64,13 +66,18 @@ pub async fn erase_myself(
     unfinished: &dyn Unfinished,
     scope: &HolderScope,
     code: Option<&str>,
+    address: Option<IpAddr>,
 ) -> Result<Holder, Refusal<HolderErrorCode>> {
     let id = scope.holder();
+    if code.is_some() {
+        // It stays counted: nobody erases themselves twice.
+        Try::count(platform, scope.tenant(), id.uuid().as_bytes(), address).await?;
+    }
     let tx = scope.write_of_own(&platform.database).await?;
     let known = personal::personal(&tx, id).await?.ok_or(Fault::NotFound)?;
     if let Some(phone_hash) = known.phone_hash {
+        let code = code.ok_or_else(|| Refusal::at("code", HolderErrorCode::WrongCode))?;
         let data_key = enterprise::data_key(platform, &tx).await?;
-        let code = code.unwrap_or_default();
         if !verification::judge_in(&tx, &data_key, CodePurpose::Erase, &phone_hash, code).await? {
             return verification::refuse(tx).await;
         }
@@ -87,14 +94,22 @@ async fn erase_in(
     id: HolderId,
     action: &str,
 ) -> Result<Holder, Refusal<HolderErrorCode>> {
-    let known =
-        personal::lock_alone_in(tx, id).await?.ok_or_else(|| Refusal::at("id", HolderErrorCode::HolderNotFound))?;
+    let not_found = || Refusal::at("id", HolderErrorCode::HolderNotFound);
+    let phone = personal::personal(tx, id).await?.ok_or_else(not_found)?.phone_hash;
+    // Codes are locked before their holder, as everywhere. A refusal gives them back.
+    if let Some(phone_hash) = &phone {
+        codes::delete_of_in(tx, phone_hash).await?;
+    }
+    let known = personal::lock_alone_in(tx, id).await?.ok_or_else(not_found)?;
     if known.erased_at.is_some() {
         return Err(Refusal::at("id", HolderErrorCode::Erased));
     }
     let mut open: Vec<HolderErrorCode> = unfinished.of(tx, id).await?.into_iter().map(HolderErrorCode::from).collect();
     if store::has_open_transfer_of(tx, id).await? {
         open.push(HolderErrorCode::TransferOpen);
+    }
+    if known.phone_hash != phone {
+        return Err(Fault::Contended(anyhow::anyhow!("a phone was bound while its holder was being erased")).into());
     }
     if !open.is_empty() {
         let problems = open.into_iter().map(|code| Problem { code, field: None, detail: None, wait: None }).collect();
@@ -104,9 +119,6 @@ async fn erase_in(
     personal::erase_in(tx, id, NOBODY).await?;
     identities::delete_of_in(tx, id).await?;
     identities::delete_person_in(tx, id).await?;
-    if let Some(phone_hash) = &known.phone_hash {
-        codes::delete_of_in(tx, phone_hash).await?;
-    }
     session::erase_all_in(tx, id.uuid()).await?;
     let event = NewEvent::new(EventType::HolderErased, id.uuid(), known.version + 1, json!({ "holderId": id }))?;
     outbox::emit_in(tx, event).await?;

@@ -4,6 +4,8 @@
 //! and ledgers from one person to another on the strength of one code, and could not be taken back. Whoever has that
 //! phone signs in with it and gives over what they want to.
 
+use std::net::IpAddr;
+
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
@@ -12,16 +14,18 @@ use crate::tenancy::{audit, enterprise};
 use crate::wallets::holder::{self, PURPOSE};
 use crate::wallets::model::{CodePurpose, Holder, HolderErrorCode};
 use crate::wallets::store::personal::{self, BoundPhone};
-use crate::wallets::{person, store, verification};
+use crate::wallets::verification::{self, Try};
+use crate::wallets::{person, store};
 
 pub async fn bind(
     platform: &Platform,
     scope: &HolderScope,
-    phone: &str,
-    code: &str,
+    (phone, code): (&str, &str),
+    address: Option<IpAddr>,
 ) -> Result<Holder, Refusal<HolderErrorCode>> {
     let phone = holder::phone("phone", phone)?;
     let id = scope.holder();
+    let tried = Try::count(platform, scope.tenant(), phone.digits().as_bytes(), address).await?;
     let tx = scope.write(&platform.database).await?;
     let data_key = enterprise::data_key(platform, &tx).await?;
     let phone_hash = holder::phone_hash(&data_key, &phone);
@@ -47,5 +51,6 @@ pub async fn bind(
     let after = store::holders_by_id(&tx, &[id]).await?.remove(&id).ok_or(Fault::NotFound)?;
     audit::record_in(&tx, "holderPhoneBind", id.uuid(), None, &after.phone_masked).await?;
     tx.commit().await?;
+    tried.was_right(platform).await;
     Ok(after)
 }

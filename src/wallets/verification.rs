@@ -1,8 +1,15 @@
 //! Codes that prove a phone: sent, and judged.
 //!
-//! A code is six digits, good for five minutes, five tries and one purpose. What is stored is a keyed hash over tenant,
+//! A code is six digits, good for five minutes, one purpose and one use. What is stored is a keyed hash over tenant,
 //! purpose, phone and code. Only the newest code for a phone and a purpose counts. Whether anybody knows the phone is
 //! not looked at, so that the answer cannot tell.
+//!
+//! Tries are bounded twice. From one place a few are free for each phone and then each has to wait; a try that has to
+//! wait is not judged, so that it does not wear the code off. And whoever tries, a code bears [`TRIES`]. So nobody spoils
+//! a holder's code from where they are: in its five minutes one place gets eight tries. It takes three places at once,
+//! and then the next code is as good as new. A guesser who has any number of places gets twenty of a million for a code
+//! and, at ten codes a day for a phone ([`ONE_PHONE_A_DAY`]), is right at one enterprise on one day in five thousand,
+//! with ten messages to the phone on each of them.
 
 use std::net::IpAddr;
 
@@ -12,7 +19,7 @@ use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::randomness::Randomness;
 use crate::platform::refusal::Refusal;
-use crate::platform::throttle::Window;
+use crate::platform::throttle::{Growth, Window};
 use crate::tenancy::enterprise::{self, DataKey};
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
@@ -27,11 +34,14 @@ use crate::wallets::store::codes;
 
 /// How long a code is good. The store's SQL says the same.
 pub const MINUTES: i64 = 5;
-pub const TRIES: i32 = 5;
+/// What one code bears, wherever the tries come from.
+pub const TRIES: i32 = 20;
+
+/// Tries at one phone's codes from one place: a finger that slips five times waits for half a minute.
+const FROM_ONE_PLACE: Growth = Growth { free: 5, first: TimeDelta::seconds(30), ..Growth::GUESSES };
 
 /// What is sent at most. A phone's windows protect its owner, also from being written to by one enterprise after the
-/// other; an
-/// address's keeps one visitor from writing to many, an enterprise's bounds what a flood costs it.
+/// other; an address's keeps one visitor from writing to many, an enterprise's bounds what a flood costs it.
 const ONE_PHONE: Window = Window { limit: 1, length: TimeDelta::minutes(1) };
 const ONE_PHONE_A_DAY: Window = Window { limit: 10, length: TimeDelta::days(1) };
 const ONE_ADDRESS: Window = Window { limit: 60, length: TimeDelta::minutes(10) };
@@ -60,7 +70,7 @@ pub async fn send(
     let tenant = match (request.purpose, request.own) {
         (CodePurpose::Wallet, _) => wallet_tenant(platform, request.entrance).await?,
         (_, Some(own)) => own,
-        (_, None) => entrance::find(platform, standings, request.entrance).await?,
+        (_, None) => entrance::find(platform, standings, request.entrance).await?.tenant,
     };
     let counted = count(platform, tenant, &phone, request.address).await?;
 
@@ -105,8 +115,38 @@ pub async fn wallet_tenant(
         .ok_or_else(|| Fault::Unavailable(anyhow::anyhow!("no house has been founded; apply a manifest with one")))?)
 }
 
+/// A try at a code that was counted where it comes from.
+pub struct Try {
+    tenant: EnterpriseId,
+    key: Key,
+}
+
+impl Try {
+    /// Before the code is judged, and in no transaction. `whose` is the phone that the code was sent to or, where the
+    /// try can be nobody else's, the holder.
+    pub async fn count(
+        platform: &Platform,
+        tenant: EnterpriseId,
+        whose: &[u8],
+        address: Option<IpAddr>,
+    ) -> Result<Self, Refusal<HolderErrorCode>> {
+        let key = Key::new(platform, "code.try", &[whose, throttle::place(address).as_bytes()]);
+        match throttle::attempt(platform, tenant, &[(key, FROM_ONE_PLACE)]).await? {
+            Ok(_) => Ok(Self { tenant, key }),
+            Err(wait) => Err(Refusal::later(HolderErrorCode::TooOften, wait)),
+        }
+    }
+
+    /// After the commit. Who is in is in, even if the counter could not be reached.
+    pub async fn was_right(self, platform: &Platform) {
+        if let Err(fault) = throttle::forgive(platform, self.tenant, &[self.key]).await {
+            tracing::warn!("tries at a code stay counted: {}", fault.with_causes());
+        }
+    }
+}
+
 /// Whether this is the newest code that was sent to the phone for the purpose, which is then used up. A try is counted
-/// either way: who is told `false` commits before they refuse.
+/// either way: who is told `false` commits before they refuse. Where it comes from was counted before ([`Try`]).
 pub async fn judge_in(
     tx: &TenantTx,
     data_key: &DataKey,
@@ -129,14 +169,6 @@ pub async fn refuse<T>(tx: TenantTx) -> Result<T, Refusal<HolderErrorCode>> {
     Err(Refusal::at("code", HolderErrorCode::WrongCode))
 }
 
-/// A person's address in full, and of IPv6 the network that one subscriber has.
-pub fn address_key(platform: &Platform, kind: &'static str, address: IpAddr) -> Key {
-    match address.to_canonical() {
-        IpAddr::V4(address) => Key::new(platform, kind, &[&address.octets()]),
-        IpAddr::V6(address) => Key::new(platform, kind, &[&address.octets()[..8]]),
-    }
-}
-
 /// Counts a message under everything that bounds it, or under nothing.
 async fn count(
     platform: &Platform,
@@ -145,15 +177,14 @@ async fn count(
     address: Option<IpAddr>,
 ) -> Result<Vec<(EnterpriseId, Key)>, Refusal<HolderErrorCode>> {
     let phone = phone.digits().as_bytes();
-    let mut bounds = vec![
+    let place = throttle::place(address);
+    let bounds = [
+        (tenant, Key::new(platform, "code.address", &[place.as_bytes()]), ONE_ADDRESS),
         (tenant, Key::new(platform, "code.phone", &[phone]), ONE_PHONE),
         (tenant, Key::new(platform, "code.phone.day", &[phone]), ONE_PHONE_A_DAY),
         (NO_TENANT, Key::new(platform, "code.phone.everywhere", &[phone]), ONE_PHONE_EVERYWHERE),
         (tenant, Key::new(platform, "code.enterprise", &[]), ONE_ENTERPRISE),
     ];
-    if let Some(address) = address {
-        bounds.insert(0, (tenant, address_key(platform, "code.address", address), ONE_ADDRESS));
-    }
     let mut counted = Vec::with_capacity(bounds.len());
     for (tenant, key, window) in bounds {
         if let Err(wait) = throttle::count_in_window(platform, tenant, &key, &window).await? {

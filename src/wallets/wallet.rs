@@ -3,8 +3,6 @@
 //! It is opened with a code to the phone, sent by the house. Each enterprise's rows are read as the holder whom the
 //! person is there, under that enterprise's row security.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
@@ -13,6 +11,7 @@ use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::tenancy::model::{Enterprise, EnterpriseId};
 use crate::tenancy::scope::{PersonScope, TenantScope};
+use crate::tenancy::session::Visit;
 use crate::tenancy::store as directory;
 use crate::tenancy::throttle::NO_TENANT;
 use crate::tenancy::token::{Identity, Tokens};
@@ -20,7 +19,8 @@ use crate::tenancy::{audit, enterprise};
 use crate::wallets::entrance::Entrance;
 use crate::wallets::model::{CodePurpose, Holder, HolderErrorCode};
 use crate::wallets::store::{self, ItemFilter, identities};
-use crate::wallets::{holder, person, verification};
+use crate::wallets::verification::{self, Try};
+use crate::wallets::{holder, person};
 
 /// There is no session behind it: a new code opens it anew.
 const LIFE: TimeDelta = TimeDelta::minutes(30);
@@ -46,11 +46,12 @@ pub async fn sign_in(
     tokens: &Tokens,
     site: Option<EnterpriseId>,
     (phone, code): (&str, &str),
-    request_id: &Arc<str>,
+    visit: &Visit,
 ) -> Result<Opened, Refusal<HolderErrorCode>> {
     let phone = holder::phone("phone", phone)?;
     let house = verification::wallet_tenant(platform, Entrance { site, named: None }).await?;
-    let tx = TenantScope::of_visitor(house, request_id.clone()).write(&platform.database).await?;
+    let tried = Try::count(platform, house, phone.digits().as_bytes(), visit.address).await?;
+    let tx = TenantScope::of_visitor(house, visit.request_id.clone()).write(&platform.database).await?;
     let data_key = enterprise::data_key(platform, &tx).await?;
     let phone_hash = holder::phone_hash(&data_key, &phone);
     if !verification::judge_in(&tx, &data_key, CodePurpose::Wallet, &phone_hash, code).await? {
@@ -59,6 +60,7 @@ pub async fn sign_in(
     // Whose wallet it was is nothing for the house's log.
     audit::record_in(&tx, "walletSignIn", house.uuid(), None, &json!({})).await?;
     tx.commit().await?;
+    tried.was_right(platform).await;
     let identity = Identity::Person { person: person::key(platform, &phone) };
     let (token, expires_at) = tokens.mint(NO_TENANT, identity, None, LIFE)?;
     Ok(Opened { token, expires_at: DateTime::from_timestamp(expires_at, 0).unwrap_or_default() })

@@ -14,12 +14,11 @@ use crate::tenancy::session::{self, Opened, Visit};
 use crate::tenancy::standing::Standings;
 use crate::tenancy::token::{Identity, Tokens};
 use crate::tenancy::{audit, enterprise, throttle};
-use crate::wallets::entrance::{self, Entrance};
+use crate::wallets::entrance::{self, Entrance, Found};
 use crate::wallets::holder::{SignedOn, register_bare_in};
 use crate::wallets::identify::identity;
 use crate::wallets::model::{Holder, HolderErrorCode, HolderId, IdentityKind, WeChatAppKind};
 use crate::wallets::store::{self, identities, wechat};
-use crate::wallets::verification;
 use crate::wallets::wechat_app;
 
 /// Each try costs WeChat a call in the enterprise's name.
@@ -43,12 +42,11 @@ pub async fn sign_in(
     (app_id, code): (&str, &str),
     visit: &Visit,
 ) -> Result<SignedOn, Refusal<HolderErrorCode>> {
-    let tenant = entrance::find(platform, standings, entrance).await?;
-    if let Some(address) = visit.address {
-        let key = verification::address_key(platform, "wechat.address", address);
-        if let Err(wait) = throttle::count_in_window(platform, tenant, &key, &ONE_ADDRESS).await? {
-            return Err(Refusal::later(HolderErrorCode::TooOften, wait));
-        }
+    let entered = entrance::find(platform, standings, entrance).await?;
+    let tenant = entered.tenant;
+    let key = throttle::Key::new(platform, "wechat.address", &[throttle::place(visit.address).as_bytes()]);
+    if let Err(wait) = throttle::count_in_window(platform, tenant, &key, &ONE_ADDRESS).await? {
+        return Err(Refusal::later(HolderErrorCode::TooOften, wait));
     }
     let (app, kind) = credentials(platform, tenant, app_id).await?;
     let answer = match kind {
@@ -60,8 +58,8 @@ pub async fn sign_in(
     // WeChat's code is spent: what loses a race is tried again here, and not from the beginning.
     let mut attempt = 1;
     let (found, opened) = loop {
-        match open(platform, tenant, app_id, &known_as, visit).await {
-            Err(Fault::Contended(_)) if attempt < ATTEMPTS => attempt += 1,
+        match open(platform, entered, app_id, &known_as, visit).await {
+            Err(Refusal::Fault(Fault::Contended(_))) if attempt < ATTEMPTS => attempt += 1,
             outcome => break outcome?,
         }
     };
@@ -72,14 +70,14 @@ pub async fn sign_in(
 /// The session of whoever WeChat says it is.
 async fn open(
     platform: &Platform,
-    tenant: EnterpriseId,
+    entered: Found,
     app_id: &str,
     known_as: &WeChatIdentity,
     visit: &Visit,
-) -> Result<(Holder, Opened), Fault> {
-    let tx = TenantScope::of_visitor(tenant, visit.request_id.clone()).write(&platform.database).await?;
+) -> Result<(Holder, Opened), Refusal<HolderErrorCode>> {
+    let tx = TenantScope::of_visitor(entered.tenant, visit.request_id.clone()).write(&platform.database).await?;
     let data_key = enterprise::data_key(platform, &tx).await?;
-    let id = holder_of_in(platform, &tx, &data_key, app_id, known_as).await?;
+    let id = holder_of_in(platform, &tx, &data_key, entered, (app_id, known_as)).await?;
     let found = store::holders_by_id(&tx, &[id]).await?.remove(&id).ok_or(Fault::NotFound)?;
     let method = SignInMethod::WeChat;
     let tx = tx.acting_as(ActorKind::Holder, id.uuid());
@@ -109,9 +107,9 @@ async fn holder_of_in(
     platform: &Platform,
     tx: &TenantTx,
     data_key: &DataKey,
-    app_id: &str,
-    known_as: &WeChatIdentity,
-) -> Result<HolderId, Fault> {
+    entered: Found,
+    (app_id, known_as): (&str, &WeChatIdentity),
+) -> Result<HolderId, Refusal<HolderErrorCode>> {
     let open = identity(platform, data_key, IdentityKind::WeChatOpenId, app_id, &known_as.open_id);
     let union = known_as.union_id.as_deref();
     let union = union.map(|name| identity(platform, data_key, IdentityKind::WeChatUnionId, "", name));
@@ -122,7 +120,10 @@ async fn holder_of_in(
     };
     let id = match by_open.or(by_union) {
         Some(id) => id,
-        None => register_bare_in(tx, "").await?,
+        None => {
+            entered.newcomer()?;
+            register_bare_in(tx, "").await?
+        }
     };
     if by_open.is_none() {
         identities::insert_in(tx, id, &open).await?;

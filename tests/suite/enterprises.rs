@@ -8,13 +8,14 @@ use minthouse::platform::vault::{hex, sha256};
 use minthouse::sales::model::OrderId;
 use minthouse::sales::pay;
 use minthouse::sales::store::{bindings, orders};
+use minthouse::tenancy::model::ApiClientId;
 use minthouse::tenancy::permission::Role;
 use minthouse::tenancy::scope::TenantScope;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::support::app::{TestApp, text};
+use crate::support::app::{TestApp, client, text};
 use crate::support::play::{DECIDE, TAKE, key};
 use crate::support::stream::Stream;
 use crate::support::tenants::*;
@@ -93,6 +94,8 @@ async fn registration_takes_no_name_twice_and_is_counted_by_address() {
     assert_eq!(app.count("SELECT count(*)::text FROM enterprises"), before, "what was refused left nothing behind");
     assert_eq!(app.count("SELECT count(*)::text FROM directory_entries WHERE key = 'another'"), 0);
 
+    assert_eq!(refused(json!({ "ownerSignIn": "two words" })).await, "INVALID_INPUT", "as in an invitation");
+
     // Everybody here comes from one address.
     let mut codes = Vec::new();
     for _ in 0..21 {
@@ -103,6 +106,37 @@ async fn registration_takes_no_name_twice_and_is_counted_by_address() {
     let error = &answer["enterpriseRegister"]["userErrors"][0];
     assert_eq!(error["code"], "TOO_MANY_ATTEMPTS");
     assert!((1..=3600).contains(&error["retryAfterSeconds"].as_i64().expect("seconds")), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_of_the_same_network_is_no_new_beginning() {
+    let app = TestApp::builder().idle().behind(&["127.0.0.1/32"]).start().await;
+    let from = async |path: &str, address: String, body: Value| {
+        let request = client().post(format!("http://{}{path}", app.address)).header("x-forwarded-for", address);
+        let request = match &body {
+            Value::String(form) => {
+                request.header("content-type", "application/x-www-form-urlencoded").body(form.clone())
+            }
+            query => request.json(query),
+        };
+        request.send().await.expect("it answers").json::<Value>().await.expect("JSON")
+    };
+    let register = json!({ "query": REGISTER, "variables": registration_of("alpha", "STANDARD") });
+    let key = minthouse::tenancy::model::clients::key_of(app.enterprise("alpha").await, ApiClientId::generate());
+    let grant = json!(format!("grant_type=client_credentials&client_id={key}&client_secret=mhs_wrong"));
+    let code = |answer: &Value| answer["data"]["enterpriseRegister"]["userErrors"][0]["code"].clone();
+    for n in 0..20 {
+        let address = format!("2001:db8:7:5{n:02x}:{n}::{n}");
+        assert_eq!(code(&from("/graphql", address.clone(), register.clone()).await), "SLUG_TAKEN", "{address}");
+        assert_eq!(from("/oauth/token", address, grant.clone()).await["error"], "invalid_client");
+    }
+    let next = "2001:db8:7:5ff:ffff::1".to_owned();
+    assert_eq!(code(&from("/graphql", next.clone(), register.clone()).await), "TOO_MANY_ATTEMPTS");
+    assert!(from("/oauth/token", next, grant.clone()).await["error"].is_string());
+    assert_eq!(app.count("SELECT count(*)::text FROM throttles WHERE kind = 'CLIENT_GRANT'"), 1);
+    let neighbour = "2001:db8:7:600::1".to_owned();
+    assert_eq!(code(&from("/graphql", neighbour.clone(), register).await), "SLUG_TAKEN");
+    assert_eq!(from("/oauth/token", neighbour, grant).await["error"], "invalid_client");
 }
 
 #[tokio::test(flavor = "multi_thread")]

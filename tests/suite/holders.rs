@@ -15,6 +15,7 @@ use minthouse::wallets::sms::SmsError;
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, text};
+use crate::support::desk::Desk;
 use crate::support::people::{ADD_WECHAT, BIND, SECRET, SEND, SIGN_IN, STRANGER, VERIFY, WECHAT, id_number, wechat};
 use crate::support::play::{key, phone};
 
@@ -61,9 +62,11 @@ async fn a_code_that_fifty_use_at_once_lets_one_in() {
     let answers: Vec<Value> = join_all(attempts).await;
     let tokens = answers.iter().filter(|answer| answer["holderSignIn"]["token"].is_string()).count();
     assert_eq!(tokens, 1);
-    let refused =
-        answers.iter().filter(|answer| answer["holderSignIn"]["userErrors"][0]["code"] == "WRONG_CODE").count();
-    assert_eq!(refused, 49);
+    let refused = |answer: &&Value| {
+        let code = &answer["holderSignIn"]["userErrors"][0]["code"];
+        code == "WRONG_CODE" || code == "TOO_OFTEN"
+    };
+    assert_eq!(answers.iter().filter(refused).count(), 49);
     assert_eq!(app.count("SELECT count(*)::text FROM sessions"), 1);
 }
 
@@ -82,7 +85,9 @@ async fn a_code_is_good_for_five_tries_five_minutes_one_purpose_and_until_a_newe
 
     let code = app.code(None, &phone(1), "SIGN_IN", Some("alpha")).await;
     join_all((0..5).map(|_| try_it(""))).await;
-    assert_eq!(try_it(&code).await, wrong, "after five tries the right one comes too late");
+    assert_eq!(try_it(&code).await, ["TOO_OFTEN"], "after five tries there is a wait");
+    app.wait_out("31 seconds");
+    assert_eq!(try_it(&code).await, Vec::<String>::new(), "and the code is as good as it was");
 
     let older = app.code(None, &phone(1), "SIGN_IN", Some("alpha")).await;
     let newer = app.code(None, &phone(1), "SIGN_IN", Some("alpha")).await;
@@ -99,6 +104,63 @@ async fn a_code_is_good_for_five_tries_five_minutes_one_purpose_and_until_a_newe
     assert_eq!(try_it(&code).await, wrong, "another enterprise's");
     let code = app.code(None, &phone(2), "SIGN_IN", Some("alpha")).await;
     assert_eq!(try_it(&code).await, wrong, "another phone's");
+}
+
+/// The codes of what a place is refused with that tries a code.
+async fn tried_from(desk: &Desk<'_>, code: &str) -> Value {
+    let mut answer = desk.send(None, SIGN_IN, signing_in(&phone(1), code)).await;
+    answer["data"]["holderSignIn"]["userErrors"][0]["code"].take()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_wears_a_holders_code_off_from_where_they_are() {
+    let app = TestApp::builder().idle().start().await;
+    let code = app.code(None, &phone(1), "SIGN_IN", Some("alpha")).await;
+    let stranger = app.desk(9, 1);
+    let mut told = Vec::new();
+    for _ in 0..12 {
+        told.push(tried_from(&stranger, &other_than(&code)).await);
+    }
+    assert_eq!(told[..5], vec![json!("WRONG_CODE"); 5]);
+    assert_eq!(told[5..], vec![json!("TOO_OFTEN"); 7]);
+    assert_eq!(tried_from(&stranger, &code).await, "TOO_OFTEN", "a guess that has to wait is not judged");
+    assert_eq!(app.count("SELECT attempts::text FROM verification_codes"), 5, "and does not count for the code");
+    assert_eq!(tried_from(&app.desk(8, 1), &code).await, Value::Null, "the holder comes in");
+
+    // Many places together get no more than the code bears.
+    let code = app.code(None, &phone(1), "SIGN_IN", Some("alpha")).await;
+    for place in 10..16 {
+        let desk = app.desk(place, 1);
+        for _ in 0..5 {
+            assert_eq!(tried_from(&desk, &other_than(&code)).await, "WRONG_CODE");
+        }
+    }
+    let newest = "SELECT attempts::text FROM verification_codes ORDER BY id DESC LIMIT 1";
+    assert_eq!(app.count(newest), 20);
+    assert_eq!(tried_from(&app.desk(20, 1), &code).await, "WRONG_CODE", "it is worn off for everybody");
+    let next = app.code(None, &phone(1), "SIGN_IN", Some("alpha")).await;
+    assert_eq!(tried_from(&app.desk(20, 1), &next).await, Value::Null);
+
+    // The same where a phone is bound, a wallet opened and somebody erased.
+    let person = app.came_in("alpha", &phone(1)).await;
+    let wallet = "mutation($phone: String!, $code: String!) {
+        walletSignIn(input: {phone: $phone, code: $code}) { token userErrors { code } } }";
+    let erase = "mutation($code: String!) { holderEraseMyself(input: {code: $code}) { userErrors { code } } }";
+    for (token, purpose, query, input) in [
+        (Some(person.token.as_str()), "BIND_PHONE", BIND, json!({ "phone": phone(1), "code": "x" })),
+        (None, "WALLET", wallet, json!({ "phone": phone(1), "code": "x" })),
+        (Some(person.token.as_str()), "ERASE", erase, json!({ "code": "x" })),
+    ] {
+        app.code(token, &phone(1), purpose, None).await;
+        let mut told = Vec::new();
+        for _ in 0..6 {
+            let answer = app.ok(token, query, input.clone()).await;
+            let payload = answer.as_object().and_then(|fields| fields.values().next()).expect("one field").clone();
+            told.push(text(&payload["userErrors"][0]["code"]));
+        }
+        assert_eq!(told[4..], ["WRONG_CODE", "TOO_OFTEN"], "{purpose}");
+        assert_eq!(app.count(newest), 5, "{purpose}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,7 +249,7 @@ async fn a_message_that_does_not_leave_is_told_and_not_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_enterprise_that_is_not_there_or_does_not_work_lets_nobody_in() {
+async fn an_enterprise_that_is_not_there_or_was_not_let_in_lets_nobody_in() {
     let app = TestApp::builder().idle().start().await;
     let ask = async |enterprise: Value| {
         app.turned_away(SEND, json!({ "phone": phone(1), "purpose": "SIGN_IN", "enterprise": enterprise })).await
@@ -196,12 +258,72 @@ async fn an_enterprise_that_is_not_there_or_does_not_work_lets_nobody_in() {
     assert_eq!(ask(json!("house")).await, ["ENTERPRISE_NOT_FOUND"]);
     assert_eq!(ask(Value::Null).await, ["ENTERPRISE_NOT_FOUND"]);
     let code = app.code(None, &phone(1), "SIGN_IN", Some("alpha")).await;
-    app.sql("UPDATE enterprises SET state = 'SUSPENDED' WHERE slug = 'alpha'");
-    app.app.standings.forget(app.enterprise("alpha").await);
+    become_of(&app, "PENDING").await;
     assert_eq!(ask(json!("alpha")).await, ["ENTERPRISE_NOT_ACTIVE"]);
     assert_eq!(app.turned_away(SIGN_IN, signing_in(&phone(1), &code)).await, ["ENTERPRISE_NOT_ACTIVE"]);
     let broken = json!({ "phone": "12345", "purpose": "SIGN_IN", "enterprise": "alpha" });
     assert_eq!(app.turned_away(SEND, broken).await, ["INVALID_PHONE"]);
+}
+
+/// Another state of `alpha`, which everybody hears of at once.
+async fn become_of(app: &TestApp, state: &str) {
+    app.sql(&format!("UPDATE enterprises SET state = '{state}' WHERE slug = 'alpha'"));
+    app.app.standings.forget(app.enterprise("alpha").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_enterprise_that_was_stopped_lets_in_whom_it_has_and_nobody_new() {
+    let app = TestApp::builder().idle().wechat(&wechat().await).start().await;
+    let owner = app.owner("alpha").await;
+    let known = app.came_in("alpha", &phone(1)).await;
+    app.done(&owner, ADD_WECHAT, json!({ "kind": "MINI_PROGRAM", "app": "wxmini", "secret": SECRET })).await;
+    let by_wechat = async |code: String| {
+        let input = json!({ "app": "wxmini", "code": code, "enterprise": "alpha" });
+        app.ok(None, WECHAT, input).await["holderWeChatSignIn"].take()
+    };
+    let friend = by_wechat("open1:union1:1".to_owned()).await;
+    let holders = "SELECT count(*)::text FROM holders";
+    let before = app.count(holders);
+
+    for (turn, state) in ["SUSPENDED", "CLOSED"].into_iter().enumerate() {
+        become_of(&app, state).await;
+        let again = app.came_in("alpha", &phone(1)).await;
+        assert_eq!(again.id, known.id, "{state}");
+        app.ok(Some(&again.token), "{ items(first: 1) { totalCount } orders(first: 1) { totalCount } }", json!({}))
+            .await;
+        let verify = json!({ "name": "韦小宝", "number": id_number(1), "key": key() });
+        assert_eq!(app.fault(&again.token, VERIFY, verify).await, "ENTERPRISE_NOT_ACTIVE", "{state}");
+
+        // Before the right code nothing tells a phone that is known from one that is not.
+        let mut seen = Vec::new();
+        for number in [1, 2] {
+            let code = app.code(None, &phone(number), "SIGN_IN", Some("alpha")).await;
+            app.app.standings.forget(app.enterprise("alpha").await);
+            let before = app.app.platform.database.statements();
+            let refused = app.turned_away(SIGN_IN, signing_in(&phone(number), &other_than(&code))).await;
+            seen.push((refused, app.app.platform.database.statements() - before));
+        }
+        assert_eq!(seen[0], seen[1], "{state}");
+        assert_eq!(seen[0].0, ["WRONG_CODE"], "{state}");
+        // With it, somebody new hears why, once.
+        let code = app.world.messages.to(&phone(2));
+        assert_eq!(app.turned_away(SIGN_IN, signing_in(&phone(2), &code)).await, ["ENTERPRISE_NOT_ACTIVE"], "{state}");
+        assert_eq!(
+            app.turned_away(SIGN_IN, signing_in(&phone(2), &code)).await,
+            ["WRONG_CODE"],
+            "{state}: it was used"
+        );
+
+        let again = by_wechat(format!("open1:union1:again{turn}")).await;
+        assert_eq!(again["holder"]["id"], friend["holder"]["id"], "{state}");
+        let refused = by_wechat(format!("open2:union2:new{turn}")).await;
+        assert_eq!(refused["userErrors"][0]["code"], "ENTERPRISE_NOT_ACTIVE", "{state}");
+        assert_eq!(app.count(holders), before, "{state}: nobody became a holder");
+        let word = if state == "CLOSED" { "UNAUTHENTICATED" } else { "ENTERPRISE_NOT_ACTIVE" };
+        assert_eq!(app.fault(&owner, SIGN_ON, json!({ "phone": phone(1) })).await, word, "the enterprise's own word");
+    }
+    become_of(&app, "ACTIVE").await;
+    app.came_in("alpha", &phone(2)).await;
 }
 
 /// As `alpha`'s own host would ask.

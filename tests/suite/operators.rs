@@ -1,6 +1,7 @@
 //! The people at a console: invited, changed, kept out, and the owners among them.
 
 use chrono::TimeDelta;
+use minthouse::platform::vault::{hex, sha256};
 use minthouse::tenancy::model::OperatorId;
 use minthouse::tenancy::permission::Role;
 use minthouse::tenancy::token::Identity;
@@ -98,9 +99,44 @@ async fn a_name_belongs_to_who_accepts_first() {
     let late = accept(&app, &ours["secret"]).await;
     assert_eq!(late["userErrors"][0]["code"], "SIGN_IN_TAKEN");
     assert_eq!(late["token"], Value::Null);
-    assert_eq!(app.refused(&alpha, INVITE, invitation("both@test.example", "OPERATOR")).await, ["SIGN_IN_TAKEN"]);
     let listed = app.ok(Some(&alpha), INVITATIONS, json!({})).await;
     assert_eq!(listed["invitations"]["nodes"][0]["state"], "OPEN", "nothing was used up by the refusal");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations_do_not_tell_which_names_are_taken_elsewhere() {
+    let app = TestApp::builder().idle().start().await;
+    let alpha = app.seat(ALPHA).await.token;
+    for name in ["owner@beta.example", "nobody@beta.example"] {
+        let invited = app.done(&alpha, INVITE, invitation(name, "OPERATOR")).await;
+        assert_eq!(invited["invitation"]["signIn"], name);
+    }
+    for name in ["ab", "two words", &"x".repeat(255)] {
+        assert_eq!(app.refused(&alpha, INVITE, invitation(name, "OPERATOR")).await, ["INVALID_INPUT"], "{name}");
+    }
+    // Who accepts their own learns it; so an enterprise has so many an hour, and others their own.
+    app.sql("UPDATE throttles SET count = 60 WHERE kind = 'INVITATION'");
+    assert_eq!(app.refused(&alpha, INVITE, invitation("third@beta.example", "OPERATOR")).await, ["TRY_LATER"]);
+    let beta = app.seat("owner@beta.example").await.token;
+    app.done(&beta, INVITE, invitation("third@beta.example", "OPERATOR")).await;
+    app.wait_out("61 minutes");
+    app.done(&alpha, INVITE, invitation("third@beta.example", "OPERATOR")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_digest_of_a_change_can_be_tried_for_a_name() {
+    let app = TestApp::builder().idle().start().await;
+    let owner = app.seat(ALPHA).await.token;
+    let other = app.colleague(&owner, "other@alpha.example", "OPERATOR").await;
+    app.done(&owner, UPDATE, json!({ "input": { "id": other.id, "name": "Renamed" } })).await;
+    let digests = app.sql(
+        "SELECT encode(before_digest, 'hex') || ' ' || encode(after_digest, 'hex') FROM audit_records WHERE action = 'operatorUpdate'",
+    );
+    let of = |version: i32| {
+        let nameless = format!("{{\"role\":\"OPERATOR\",\"state\":\"ACTIVE\",\"version\":{version}}}");
+        hex(&sha256(nameless.as_bytes()))
+    };
+    assert_eq!(digests, format!("{} {}", of(1), of(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,14 +14,15 @@ use minthouse::tenancy::model::ApiClientId;
 use minthouse::tenancy::permission::{Permission, Role};
 use minthouse::tenancy::rotate;
 use minthouse::tenancy::scope::TenantScope;
-use minthouse::wallets::model::{HolderId, PersonalField};
+use minthouse::wallets::model::{CodePurpose, HolderId, PersonalField};
 use minthouse::wallets::reveal;
+use minthouse::wallets::store::{codes, personal};
 use serde_json::{Value, json};
 
 use crate::support::app::{Beginning, TestApp, copy, text};
 use crate::support::cluster;
 use crate::support::people::{ADD_WECHAT, SECRET, SIGN_IN, VERIFY, WECHAT, id_number, wechat};
-use crate::support::play::{CANCEL, DRAW, GIVE, Person, TAKE, key, phone};
+use crate::support::play::{CANCEL, DRAW, GIVE, Person, TAKE, key, phone, until};
 
 const REVEAL: &str = "mutation($id: ID!, $fields: [PersonalField!]!) {
     holderReveal(input: {id: $id, fields: $fields}) { personalData { phone name idNumber } userErrors { code field } } }";
@@ -124,6 +125,33 @@ async fn nobody_is_erased_while_something_of_theirs_is_open() {
     assert_eq!(erase().await, Vec::<String>::new());
     assert_eq!(erase().await, ["ERASED"]);
     app.sums_hold();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_waits_for_a_code_before_it_holds_the_holder() {
+    let app = TestApp::builder().idle().start().await;
+    let owner = app.owner("alpha").await;
+    let person = app.came_in("alpha", &phone(1)).await;
+    app.code(Some(&person.token), &phone(1), "BIND_PHONE", None).await;
+    let id: HolderId = person.id.parse().expect("an ID");
+
+    // Somebody binds the phone: the code first, and then the holder.
+    let tx = TenantScope::of_system(app.enterprise("alpha").await).write(&app.app.platform.database).await;
+    let tx = tx.expect("a transaction");
+    let known = personal::personal(&tx, id).await.expect("it answers").expect("they are there");
+    let phone_hash = known.phone_hash.expect("a phone");
+    codes::lock_newest_in(&tx, CodePurpose::BindPhone, &phone_hash).await.expect("it locks").expect("a code");
+    let binding = async {
+        let waits = "SELECT count(*)::text FROM pg_locks JOIN pg_stat_activity USING (pid)
+                      WHERE datname = current_database() AND NOT granted";
+        until("the erasure waits", async || app.count(waits) > 0).await;
+        app.sql(&format!("SELECT id::text FROM holders WHERE id = '{}' FOR UPDATE NOWAIT", id.uuid()));
+        personal::lock_in(&tx, id).await.expect("the holder is free").expect("they are there");
+        tx.commit().await.expect("it commits");
+    };
+    let (erased, ()) = futures_util::future::join(app.done(&owner, ERASE, json!({ "id": person.id })), binding).await;
+    assert!(erased["holder"]["erasedAt"].is_string(), "{erased}");
+    assert_eq!(app.count("SELECT count(*)::text FROM verification_codes"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

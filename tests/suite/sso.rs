@@ -405,6 +405,52 @@ async fn keys_are_public_and_origins_are_exact() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_out_of_use_stands_in_nobodys_way() {
+    let app = TestApp::builder().idle().start().await;
+    let provider = IdentityProvider::start().await;
+    let owner = app.owner("alpha").await;
+    let connections = |state: &str, count: i32| {
+        app.sql(&format!(
+            "INSERT INTO sso_connections (tenant_id, id, name, issuer, client_id, scopes, role_claim, roles, state)
+             SELECT tenant_id, gen_random_uuid(), 'c', 'https://i.example', 'c', '', '', '{{}}', '{state}'
+               FROM enterprises, generate_series(1, {count}) WHERE slug = 'alpha'"
+        ));
+    };
+    connections("DISABLED", 20);
+    connections("ACTIVE", 18);
+    let first = app.connect("alpha", &provider, json!({})).await;
+    app.connect("alpha", &provider, json!({})).await;
+    let input = json!({"name": "p", "issuer": provider.issuer, "clientId": "us", "roles": []});
+    assert_eq!(app.refused(&owner, CONNECT, json!({ "input": input })).await, ["TOO_MANY"]);
+    // Taking one out of use helps, as the message says; it does not come back beside the one that took its place.
+    let disable =
+        "mutation($id: ID!) { ssoConnectionDisable(input: {id: $id}) { connection { state } userErrors { code } } }";
+    let enable =
+        "mutation($id: ID!) { ssoConnectionEnable(input: {id: $id}) { connection { state } userErrors { code } } }";
+    app.done(&owner, disable, json!({ "id": first })).await;
+    app.done(&owner, enable, json!({ "id": first })).await;
+    app.done(&owner, disable, json!({ "id": first })).await;
+    app.connect("alpha", &provider, json!({})).await;
+    assert_eq!(app.refused(&owner, enable, json!({ "id": first })).await, ["TOO_MANY"]);
+
+    let origins = |state: &str, count: i32| {
+        app.sql(&format!(
+            "INSERT INTO sso_origins (tenant_id, origin, state)
+             SELECT tenant_id, 'https://' || '{state}' || number || '.example', '{state}'
+               FROM enterprises, generate_series(1, {count}) AS number WHERE slug = 'alpha'"
+        ));
+    };
+    origins("DISABLED", 50);
+    origins("ACTIVE", 49);
+    app.add_origin("alpha", "https://one.example").await;
+    app.add_origin("alpha", "https://one.example").await;
+    assert_eq!(app.refused(&owner, ORIGIN_ADD, json!({ "origin": "https://two.example" })).await, ["TOO_MANY"]);
+    let remove = "mutation($origin: String!) { ssoOriginRemove(input: {origin: $origin}) { origin { state } userErrors { code } } }";
+    app.done(&owner, remove, json!({ "origin": "https://one.example" })).await;
+    app.add_origin("alpha", "https://two.example").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_people_configure_single_sign_on() {
     let app = TestApp::builder().idle().start().await;
     app.branch_of("alpha", "corp-1", "branch-1").await;

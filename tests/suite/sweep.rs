@@ -3,7 +3,10 @@
 use minthouse::tenancy::sweep::Sweeper;
 use minthouse::tenancy::worker::Job;
 
-use crate::support::app::TestApp;
+use serde_json::json;
+
+use crate::support::app::{TestApp, text};
+use crate::support::tenants::{ANNOUNCE, ARRIVED, pdf};
 
 /// Rows of one table: an SQL text in which `{age}` is what was so long ago, and the ages in hours, first those that are
 /// to go and then those that are to stay.
@@ -99,4 +102,45 @@ async fn a_refresh_token_stays_as_long_as_its_session_could_be_told_of_a_theft()
     assert_eq!(app.sql(left), "false alive, false alive, its token used long ago, false just gone, false just revoked");
     // What only an unfinished sweep leaves is looked for at once, everything else after a pause.
     assert_eq!(sweeper.tenants_due().await.expect("it answers"), [], "it pauses");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_was_never_completed_goes_with_its_file() {
+    let app = TestApp::builder().idle().start().await;
+    let owner = app.owner("alpha").await;
+    let announce = json!({ "input": { "name": "a.pdf", "size": 10, "sha256": "00".repeat(32) } });
+    let kept = app.document(&owner, &pdf("kept")).await;
+    let sent = app.send_document(&owner, &pdf("sent and never completed")).await;
+    let never = text(&app.done(&owner, ANNOUNCE, announce.clone()).await["document"]["id"]);
+    app.sql("UPDATE documents SET created_at = now() - interval '25 hours'");
+    let young = app.send_document(&owner, &pdf("young")).await;
+    let files = || {
+        let folder = app.objects_folder().join("document");
+        let owners = std::fs::read_dir(folder).expect("there are documents").map(|entry| entry.expect("it").path());
+        owners.map(|owner| std::fs::read_dir(owner).expect("a folder").count()).sum::<usize>()
+    };
+    assert_eq!(files(), 3);
+    // An enterprise that has as many as it may waits for a day at most.
+    app.sql(
+        "INSERT INTO documents (tenant_id, id, name, created_at)
+         SELECT tenant_id, gen_random_uuid(), 'full', now() - interval '23 hours' FROM enterprises, generate_series(1, 196)
+          WHERE slug = 'alpha'",
+    );
+    assert_eq!(app.refused(&owner, ANNOUNCE, announce.clone()).await, ["TOO_MANY"]);
+
+    let sweeper = Sweeper::new(app.app.platform.clone()).in_batches_of(1);
+    let due = sweeper.tenants_due().await.expect("it answers");
+    assert_eq!(due, [app.enterprise("alpha").await]);
+    sweeper.work(due[0]).await.expect("it can be swept");
+    assert_eq!(files(), 2, "a file that nobody completed goes with its row");
+    for (id, there) in [(&kept, true), (&sent, false), (&never, false), (&young, true)] {
+        let query = "query($id: ID!) { document(id: $id) { id } }";
+        let seen = app.ok(Some(&owner), query, json!({ "id": id })).await;
+        assert_eq!(seen["document"].is_object(), there, "{id}");
+    }
+    assert_eq!(app.refused(&owner, ARRIVED, json!({ "id": sent })).await, ["DOCUMENT_NOT_FOUND"]);
+    app.done(&owner, ARRIVED, json!({ "id": young })).await;
+    app.done(&owner, ANNOUNCE, announce).await;
+    let again = Sweeper::new(app.app.platform.clone());
+    assert_eq!(again.tenants_due().await.expect("it answers"), []);
 }

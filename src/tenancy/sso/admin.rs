@@ -19,9 +19,10 @@ use crate::tenancy::sso::model::{
 use crate::tenancy::sso::{SsoServices, oidc, origin, vouch};
 use crate::tenancy::store::{self, DirectoryKind, sso};
 
-const CONNECTIONS: i64 = 20;
+// Of those in use: what is out of use cannot be taken away, and must not stand in anybody's way.
+const ACTIVE_CONNECTIONS: i64 = 20;
 const ACTIVE_KEYS: i64 = 20;
-const ORIGINS: usize = 50;
+const ACTIVE_ORIGINS: i64 = 50;
 const ROLES: usize = 100;
 
 type Outcome<T> = Result<T, Refusal<SsoErrorCode>>;
@@ -56,9 +57,7 @@ pub async fn create_connection(
 
     let tx = scope.write(&platform.database).await?;
     check_branches(&tx, &request.settings).await?;
-    if sso::count_connections(&tx).await? >= CONNECTIONS {
-        return Err(Refusal::code(SsoErrorCode::TooMany));
-    }
+    room_for_connection(&tx).await?;
     let id = SsoConnectionId::generate();
     if !store::claim_name_in(&tx, DirectoryKind::SsoConnection, &id.to_string(), id.uuid()).await? {
         return Err(Fault::internal(anyhow::anyhow!("a new ID is in the directory")).into());
@@ -133,6 +132,9 @@ pub async fn set_connection_state(
     let before = sso::lock_connection_in(&tx, id).await?.ok_or_else(not_found)?;
     if before.state == state {
         return Ok(before);
+    }
+    if state == SsoState::Active {
+        room_for_connection(&tx).await?;
     }
     let connection = sso::set_connection_state_in(&tx, id, state).await?;
     let action = if state == SsoState::Active { "ssoConnectionEnable" } else { "ssoConnectionDisable" };
@@ -241,8 +243,7 @@ pub async fn add_origin(
         ));
     }
     let tx = scope.write(&platform.database).await?;
-    let known = sso::origins(&tx).await?;
-    if known.len() >= ORIGINS && !known.iter().any(|known| known.origin == text) {
+    if !sso::has_origin(&tx, text).await? && sso::count_active_origins(&tx).await? >= ACTIVE_ORIGINS {
         return Err(Refusal::code(SsoErrorCode::TooMany));
     }
     set_origin(tx, text, SsoState::Active, "ssoOriginAdd").await
@@ -261,6 +262,13 @@ async fn set_origin(tx: TenantTx, text: &str, state: SsoState, action: &str) -> 
     audit::record_in(&tx, action, tx.tenant().uuid(), None, &record).await?;
     tx.commit().await?;
     Ok(changed)
+}
+
+async fn room_for_connection(tx: &TenantTx) -> Outcome<()> {
+    match sso::count_active_connections(tx).await? >= ACTIVE_CONNECTIONS {
+        true => Err(Refusal::code(SsoErrorCode::TooMany)),
+        false => Ok(()),
+    }
 }
 
 fn not_found() -> Refusal<SsoErrorCode> {

@@ -197,8 +197,8 @@ async fn find(platform: &Platform, id: SsoConnectionId) -> Result<EnterpriseId, 
 }
 
 async fn slow_down(platform: &Platform, id: SsoConnectionId, visit: &Visit) -> Result<(), Refusal<SignOnError>> {
-    let address = visit.address.map(|address| address.to_string()).unwrap_or_default();
-    let key = throttle::Key::new(platform, "SSO_START", &[id.uuid().as_bytes(), address.as_bytes()]);
+    let place = throttle::place(visit.address);
+    let key = throttle::Key::new(platform, "SSO_START", &[id.uuid().as_bytes(), place.as_bytes()]);
     let counted = throttle::count_in_window(platform, throttle::NO_TENANT, &key, &STARTS).await?;
     counted.map_err(|wait| Refusal::later(SignOnError::TooManyAttempts, wait))
 }

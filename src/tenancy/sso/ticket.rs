@@ -20,7 +20,7 @@ use crate::tenancy::session::{self, Granted, NewSession, Visit, bearer_secret, t
 use crate::tenancy::sso::just_in_time::{self, Admitted};
 use crate::tenancy::sso::model::{SignOnError, SsoTicketErrorCode, Ticket, Vouched};
 use crate::tenancy::standing::Standings;
-use crate::tenancy::store::{self, operators, sso};
+use crate::tenancy::store::{self, branches, operators, sso};
 use crate::tenancy::token::Tokens;
 
 pub const LIFE: TimeDelta = TimeDelta::seconds(60);
@@ -58,7 +58,7 @@ pub async fn issue(
         None => voucher,
         Some(corp_open_id) => {
             let tx = TenantScope::of_system(voucher).read(&platform.database).await?;
-            let branch = sso::branch_of(&tx, corp_open_id).await?;
+            let branch = branches::find(&tx, corp_open_id).await?;
             branch.ok_or_else(|| Refusal::at("corpOpenId", SignOnError::BranchNotFound))?
         }
     };

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into, update};
+use chrono::{DateTime, Utc};
+use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, delete, insert_into, update};
 
 use crate::platform::fault::Fault;
 use crate::schema::documents;
@@ -48,6 +49,28 @@ pub async fn lock_in(tx: &TenantTx, id: DocumentId) -> Result<Option<Document>, 
             .for_no_key_update(),
     )
     .await
+}
+
+/// Those that still wait for their bytes and were announced before a moment, locked, the oldest first.
+pub async fn lock_awaited_in(tx: &TenantTx, before: DateTime<Utc>, limit: i64) -> Result<Vec<DocumentId>, Fault> {
+    tx.load(
+        documents::table
+            .filter(documents::tenant_id.eq(tx.tenant()))
+            .filter(documents::state.eq(DocumentState::Awaited))
+            .filter(documents::created_at.lt(before))
+            .order(documents::id)
+            .limit(limit)
+            .select(documents::id)
+            .for_update(),
+    )
+    .await
+}
+
+pub async fn delete_in(tx: &TenantTx, ids: &[DocumentId]) -> Result<(), Fault> {
+    let statement = delete(documents::table)
+        .filter(documents::tenant_id.eq(tx.tenant()))
+        .filter(documents::id.eq_any(ids.to_vec()));
+    tx.execute_exactly(ids.len(), statement).await
 }
 
 pub async fn by_id(tx: &TenantTx, ids: &[DocumentId]) -> Result<HashMap<DocumentId, Document>, Fault> {

@@ -9,9 +9,7 @@ use uuid::Uuid;
 use crate::paged;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
-use crate::schema::{
-    branches, operators, sso_attempts, sso_connections, sso_keys, sso_origins, sso_tickets, used_assertions,
-};
+use crate::schema::{operators, sso_attempts, sso_connections, sso_keys, sso_origins, sso_tickets, used_assertions};
 use crate::tenancy::model::{EnterpriseId, NewOperator, Operator, OperatorId, SsoConnectionId, SsoKeyId};
 use crate::tenancy::permission::Role;
 use crate::tenancy::scope::TenantTx;
@@ -104,6 +102,13 @@ pub async fn list_connections(tx: &TenantTx, page: &Page<SsoConnectionId>) -> Re
 
 pub async fn count_connections(tx: &TenantTx) -> Result<i64, Fault> {
     tx.one(sso_connections::table.filter(sso_connections::tenant_id.eq(tx.tenant())).count()).await
+}
+
+pub async fn count_active_connections(tx: &TenantTx) -> Result<i64, Fault> {
+    let active = sso_connections::table
+        .filter(sso_connections::tenant_id.eq(tx.tenant()))
+        .filter(sso_connections::state.eq(SsoState::Active));
+    tx.one(active.count()).await
 }
 
 /// Those in use: what a sign-in page offers.
@@ -224,6 +229,13 @@ pub async fn origins(tx: &TenantTx) -> Result<Vec<Origin>, Fault> {
     .await
 }
 
+pub async fn count_active_origins(tx: &TenantTx) -> Result<i64, Fault> {
+    let active = sso_origins::table
+        .filter(sso_origins::tenant_id.eq(tx.tenant()))
+        .filter(sso_origins::state.eq(SsoState::Active));
+    tx.one(active.count()).await
+}
+
 /// Whether the console may be embedded from there.
 pub async fn has_origin(tx: &TenantTx, origin: &str) -> Result<bool, Fault> {
     let found = sso_origins::table
@@ -336,17 +348,6 @@ pub async fn spend_ticket_in(tx: &TenantTx, hash: &[u8; 32]) -> Result<(), Fault
         .filter(sso_tickets::spent_at.is_null())
         .set(sso_tickets::spent_at.eq(diesel::dsl::now.into_sql::<Nullable<Timestamptz>>()));
     tx.execute_exactly(1, statement).await
-}
-
-/// The partner's own branch of that name, asked in the partner's own transaction.
-pub async fn branch_of(tx: &TenantTx, corp_open_id: &str) -> Result<Option<EnterpriseId>, Fault> {
-    tx.optional(
-        branches::table
-            .filter(branches::tenant_id.eq(tx.tenant()))
-            .filter(branches::corp_open_id.eq(corp_open_id.to_owned()))
-            .select(branches::branch_id),
-    )
-    .await
 }
 
 pub async fn lock_operator_in(tx: &TenantTx, voucher: Uuid, subject: &str) -> Result<Option<Operator>, Fault> {

@@ -10,10 +10,14 @@ use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HouseTx, TenantTx};
 use crate::tenancy::throttle::NO_TENANT;
 
-/// One kind of leavings: where they are due, and how a batch of them goes. `$1` of `due` is the moment before which a
-/// row is old. `delete` takes the tenant, that moment, and the most that may go.
+/// Where something is due: a statement whose `$1` is the moment before which a row is old, and `$2` the tenant of what
+/// is counted before one is known.
+pub struct Due(&'static str);
+
+/// One kind of leavings: where they are due, and how a batch of them goes. `delete` takes the tenant, the moment before
+/// which a row is old, and the most that may go.
 pub struct Leavings {
-    due: &'static str,
+    pub due: Due,
     delete: &'static str,
 }
 
@@ -22,10 +26,10 @@ pub struct Leavings {
 macro_rules! aged {
     ($table:literal, $key:literal, $age:literal) => {
         Leavings {
-            due: concat!(
+            due: Due(concat!(
                 "SELECT tenant_id FROM (SELECT tenant_id FROM enterprises UNION ALL SELECT $2) AS known WHERE EXISTS (SELECT FROM ",
                 $table, " AS old WHERE old.tenant_id = known.tenant_id AND old.", $age, " < $1)"
-            ),
+            )),
             delete: concat!(
                 "DELETE FROM ", $table, " WHERE tenant_id = $1 AND (", $key, ") IN (SELECT ", $key, " FROM ", $table,
                 " WHERE tenant_id = $1 AND ", $age, " < $2 ORDER BY ", $age, " LIMIT $3)"
@@ -52,19 +56,26 @@ pub const REFRESH_TOKENS: Leavings = Leavings {
     ..aged!("refresh_tokens", "token_hash", "created_at")
 };
 
+/// Documents that were announced and never completed. Their files go before their rows: see `tenancy::document`.
+pub const AWAITED_DOCUMENTS: Due =
+    Due("SELECT tenant_id FROM enterprises AS known WHERE tenant_id <> $2 AND EXISTS (SELECT FROM documents AS old
+      WHERE old.tenant_id = known.tenant_id AND old.state = 'AWAITED' AND old.created_at < $1)");
+
 #[derive(QueryableByName)]
-struct Due {
+struct Tenant {
     #[diesel(sql_type = SqlUuid)]
     tenant_id: EnterpriseId,
 }
 
-impl Leavings {
+impl Due {
     /// The tenants that have something as old as that, and whoever is counted before a tenant is known.
     pub async fn tenants(&self, tx: &HouseTx, before: DateTime<Utc>) -> Result<Vec<EnterpriseId>, Fault> {
-        let statement = statement(self.due).bind::<Timestamptz, _>(before).bind::<SqlUuid, _>(NO_TENANT);
-        Ok(tx.load::<Due, _, _>(statement).await?.into_iter().map(|due| due.tenant_id).collect())
+        let statement = statement(self.0).bind::<Timestamptz, _>(before).bind::<SqlUuid, _>(NO_TENANT);
+        Ok(tx.load::<Tenant, _, _>(statement).await?.into_iter().map(|tenant| tenant.tenant_id).collect())
     }
+}
 
+impl Leavings {
     /// Deletes at most `limit`, and says how many there were.
     pub async fn delete_in(&self, tx: &TenantTx, before: DateTime<Utc>, limit: i64) -> Result<usize, Fault> {
         let statement = statement(self.delete)

@@ -134,8 +134,8 @@ pub struct HolderMutation;
 
 #[Object]
 impl HolderMutation {
-    /// Sends a code of six digits to a phone. It is good for five minutes, five tries and one use, and a newer one takes
-    /// its place. Anybody may ask, once a minute for each phone.
+    /// Sends a code of six digits to a phone. It is good for five minutes and one use, and a newer one takes its place.
+    /// Five tries are free, and then each has to wait. Anybody may ask, once a minute for each phone.
     async fn verification_code_send(
         &self,
         ctx: &Context<'_>,
@@ -162,7 +162,8 @@ impl HolderMutation {
         Ok(VerificationCodeSendPayload { expires_in_seconds, user_errors: outcome.user_errors })
     }
 
-    /// Signs a person in with a code sent to their phone. Who comes for the first time becomes a holder.
+    /// Signs a person in with a code sent to their phone. Who comes for the first time becomes a holder, unless the
+    /// enterprise was stopped: its holders still come in and see what they own.
     async fn holder_sign_in(&self, ctx: &Context<'_>, input: HolderSignInInput) -> Result<HolderSignInPayload> {
         let (tokens, standings) = (ctx.data_unchecked::<Arc<Tokens>>(), ctx.data_unchecked::<Arc<Standings>>());
         let entrance = Entrance { site: ctx.request().site, named: input.enterprise.as_deref() };
@@ -196,8 +197,9 @@ impl HolderMutation {
     /// merged. For holders.
     async fn holder_phone_bind(&self, ctx: &Context<'_>, input: HolderPhoneBindInput) -> Result<HolderPayload> {
         let scope = ctx.request().holder().map_err(raise)?;
+        let proof = (input.phone.as_str(), input.code.as_str());
         let outcome = payload::run(ctx, HolderUserError::from_problem, || {
-            phone_bind::bind(ctx.platform(), scope, &input.phone, &input.code)
+            phone_bind::bind(ctx.platform(), scope, proof, ctx.request().visit.address)
         })
         .await?;
         Ok(HolderPayload { holder: outcome.value.map(HolderObject), user_errors: outcome.user_errors })

@@ -100,7 +100,8 @@ impl PersonalMutation {
         let (standings, unfinished) =
             (ctx.data_unchecked::<Arc<Standings>>(), ctx.data_unchecked::<Arc<dyn Unfinished>>());
         let outcome = payload::run(ctx, HolderUserError::from_problem, || {
-            erase::erase_myself(ctx.platform(), standings, &**unfinished, scope, input.code.as_deref())
+            let address = ctx.request().visit.address;
+            erase::erase_myself(ctx.platform(), standings, &**unfinished, scope, input.code.as_deref(), address)
         })
         .await?;
         Ok(HolderPayload { holder: outcome.value.map(HolderObject), user_errors: outcome.user_errors })

@@ -108,7 +108,7 @@ impl WalletMutation {
         let tokens = ctx.data_unchecked::<Arc<Tokens>>();
         let proof = (input.phone.as_str(), input.code.as_str());
         let outcome = payload::run(ctx, HolderUserError::from_problem, || {
-            wallet::sign_in(ctx.platform(), tokens, ctx.request().site, proof, &ctx.request().request_id)
+            wallet::sign_in(ctx.platform(), tokens, ctx.request().site, proof, &ctx.request().visit)
         })
         .await?;
         Ok(match outcome.value {
