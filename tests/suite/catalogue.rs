@@ -124,7 +124,7 @@ async fn what_is_append_only_cannot_be_changed_by_the_server() {
     );
     assert_eq!(
         deletes,
-        "audit_waiting, holder_identities, idempotency_keys, outbox, persons, recovery_codes, refresh_tokens, \
+        "audit_waiting, documents, holder_identities, idempotency_keys, outbox, persons, recovery_codes, refresh_tokens, \
          sso_attempts, sso_tickets, throttles, used_assertions, verification_codes"
     );
     let writes = names(

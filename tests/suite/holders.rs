@@ -84,7 +84,9 @@ async fn a_code_is_good_for_five_tries_five_minutes_one_purpose_and_until_a_newe
     assert_eq!(try_it(&code).await, wrong, "a code is good once");
 
     let code = app.code(None, &phone(1), "SIGN_IN", Some("alpha")).await;
-    join_all((0..5).map(|_| try_it(""))).await;
+    for _ in 0..5 {
+        assert_eq!(try_it("").await, wrong);
+    }
     assert_eq!(try_it(&code).await, ["TOO_OFTEN"], "after five tries there is a wait");
     app.wait_out("31 seconds");
     assert_eq!(try_it(&code).await, Vec::<String>::new(), "and the code is as good as it was");
@@ -106,10 +108,10 @@ async fn a_code_is_good_for_five_tries_five_minutes_one_purpose_and_until_a_newe
     assert_eq!(try_it(&code).await, wrong, "another phone's");
 }
 
-/// The codes of what a place is refused with that tries a code.
+/// What a place is refused with that tries a code, if it is.
 async fn tried_from(desk: &Desk<'_>, code: &str) -> Value {
-    let mut answer = desk.send(None, SIGN_IN, signing_in(&phone(1), code)).await;
-    answer["data"]["holderSignIn"]["userErrors"][0]["code"].take()
+    let answer = desk.send(None, SIGN_IN, signing_in(&phone(1), code)).await;
+    answer["data"]["holderSignIn"]["userErrors"][0]["code"].clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
