@@ -4,6 +4,7 @@ pub mod app;
 pub mod cluster;
 pub mod desk;
 pub mod identity_provider;
+pub mod ledgers;
 pub mod people;
 pub mod play;
 pub mod sso;
