@@ -3,6 +3,9 @@
 //! The decision writes the whole plan down: the ledger, the issuance's operation ID, and each batch under a name that
 //! is derived from it. Whoever carries it out, and however often, does it under these names.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -80,12 +83,8 @@ async fn begin_again_in(tx: &TenantTx, failed: &Issuance) -> Result<Issuance, Fa
     let refused = issuances::batches(tx, failed.collectible_id, BatchState::Refused, failed.batch_count.into()).await?;
     let anew: Vec<Batch> = refused.into_iter().map(|batch| batch.anew(failed.operation_id)).collect();
     issuances::renew_batches_in(tx, failed.collectible_id, &anew).await?;
-    let step = Step {
-        confirmed_count: failed.confirmed_count,
-        failure: None,
-        attempts: 0,
-        due_in: Some(std::time::Duration::ZERO),
-    };
+    let step =
+        Step { confirmed_count: failed.confirmed_count, failure: None, attempts: 0, due_in: Some(Duration::ZERO) };
     issuances::set_issuance_in(tx, failed, step).await
 }
 
@@ -93,7 +92,7 @@ async fn begin_again_in(tx: &TenantTx, failed: &Issuance) -> Result<Issuance, Fa
 pub async fn ledgers_of(
     tx: &TenantTx,
     collectibles: &[CollectibleId],
-) -> Result<std::collections::HashMap<CollectibleId, LedgerKind>, Fault> {
+) -> Result<HashMap<CollectibleId, LedgerKind>, Fault> {
     let found = issuances::issuances_by_collectible(tx, collectibles).await?;
     Ok(found.into_iter().map(|(id, issuance)| (id, issuance.ledger)).collect())
 }
