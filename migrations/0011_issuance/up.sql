@@ -41,7 +41,7 @@ CREATE TABLE issuance_batches (
     CONSTRAINT issuance_batches_operation_key UNIQUE (tenant_id, operation_id),
     CONSTRAINT issuance_batches_count_check CHECK (count >= 1),
     CONSTRAINT issuance_batches_state_check CHECK (state IN ('WAITING', 'HANDED', 'CONFIRMED', 'REFUSED'))
-) WITH (fillfactor = 70);
+);
 CREATE INDEX issuance_batches_open_index ON issuance_batches (tenant_id, collectible_id, state, number) WHERE state <> 'CONFIRMED';
 
 -- What was issued before, or is on its way under one operation for the whole supply.

@@ -174,8 +174,9 @@ impl TransferObject {
         self.0.state
     }
 
-    /// Why it failed, if it did.
-    async fn failure(&self) -> Option<&str> {
+    /// Why it failed, if it did; to the enterprise.
+    async fn failure(&self, ctx: &Context<'_>) -> Option<&str> {
+        ctx.request().enterprise().ok()?;
         self.0.failure.as_deref()
     }
 

@@ -367,11 +367,10 @@ async fn a_poisoned_transfer_is_left_behind_and_a_refused_one_says_why() {
     let scene = Scene::start().await;
     let app = &scene.app;
     let (activity, _) = app.activity(&app.owner("alpha").await, "DRAW").await;
-    let mut serials = Vec::new();
-    for person in app.people("alpha", 8).await {
-        let drawn = app.draw(&person, &activity).await;
+    let people = app.people("alpha", 8).await;
+    for person in &people {
+        let drawn = app.draw(person, &activity).await;
         app.done(&person.token, TAKE, json!({ "id": drawn["claim"]["id"], "key": key() })).await;
-        serials.push(drawn["claim"]["serialNumber"].clone());
     }
     let states = |app: &TestApp| {
         app.sql(
@@ -409,7 +408,15 @@ async fn a_poisoned_transfer_is_left_behind_and_a_refused_one_says_why() {
         scene.turn(&job).await;
     }
     assert_eq!(states(app), "FAILED 1,SUCCEEDED 7");
-    assert_eq!(app.sql("SELECT failure FROM transfers WHERE state = 'FAILED'"), format!("no room for {chosen}"));
+    let query = "{ transfers(first: 50) { nodes { state failure } } }";
+    let reason = format!("no room for {chosen}");
+    let seen = app.ok(Some(&app.owner("alpha").await), query, json!({})).await;
+    let nodes = seen["transfers"]["nodes"].as_array().expect("a list");
+    assert!(nodes.contains(&json!({ "state": "FAILED", "failure": reason })), "{seen:#}");
+    for person in &people {
+        let theirs = app.ok(Some(&person.token), query, json!({})).await.to_string();
+        assert!(!theirs.contains(&reason), "the ledger's words are for the enterprise: {theirs}");
+    }
     assert_eq!(app.count("SELECT count(*)::text FROM ledger_operations WHERE kind = 'TRANSFER'"), 7);
 }
 
