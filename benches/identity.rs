@@ -25,6 +25,7 @@ use futures_util::{StreamExt, stream};
 use minthouse::api::transport::{Gate, Knock, Visitor};
 use minthouse::app::App;
 use minthouse::commands::{sales_services, wallet_services};
+use minthouse::ledger::model::LedgerKind;
 use minthouse::platform::Platform;
 use minthouse::platform::clock::{Clock, SystemClock};
 use minthouse::platform::config::Config;
@@ -157,7 +158,7 @@ async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, E
     let platform = Platform { database, clock, randomness, master_key, objects };
     let sales = sales_services(&platform, true)?;
     let wallets = wallet_services(&platform, &Config { development: true, ..Config::default() })?;
-    let app = App::new(platform, &secrets, sales, wallets, true, None)?;
+    let app = App::new(platform, &secrets, sales, wallets, LedgerKind::Embedded, true, None)?;
     let request = EnterpriseRequest {
         slug: "bench".into(),
         name_chinese: "基准".into(),

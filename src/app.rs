@@ -24,12 +24,14 @@ use crate::api::sso::{self, SignOn};
 use crate::api::transport::{self, Settings};
 use crate::api::uploads;
 use crate::bridges::oidc::RelyingParty;
-use crate::catalog::issue::IssuanceJob;
+use crate::catalog::issue_job::IssuanceJob;
 use crate::catalog::model::CollectibleId;
 use crate::events::bus::Bus;
 use crate::events::relay::RelayJob;
 use crate::ledger::Ledger;
 use crate::ledger::embedded::EmbeddedLedger;
+use crate::ledger::ledgers::Ledgers;
+use crate::ledger::model::LedgerKind;
 use crate::platform::Platform;
 use crate::platform::address::Block;
 use crate::platform::fault::Fault;
@@ -65,19 +67,21 @@ pub struct App {
     pub sales: Arc<SalesServices>,
     pub sso: Arc<SsoServices>,
     pub bus: Bus,
-    pub ledger: Arc<dyn Ledger>,
+    pub ledgers: Arc<Ledgers>,
     pub schema: ApiSchema,
     jobs: Vec<Arc<dyn Job>>,
     development: bool,
 }
 
 impl App {
-    /// `public_url` is the web origin that browsers know the server under; in development their own word for it will do.
+    /// `ledger` keeps what is issued from now on. `public_url` is the web origin that browsers know the server under; in
+    /// development their own word for it will do.
     pub fn new(
         platform: Platform,
         secrets: &Secrets,
         sales: SalesServices,
         wallets: WalletServices,
+        ledger: LedgerKind,
         development: bool,
         public_url: Option<&str>,
     ) -> Result<Self> {
@@ -93,7 +97,7 @@ impl App {
         let sso_services = Arc::new(SsoServices::new(relying_party, public_url, development)?);
         let bus = Bus::default();
         let embedded = Arc::new(EmbeddedLedger::new(platform.clone()));
-        let ledger: Arc<dyn Ledger> = embedded.clone();
+        let ledgers = Arc::new(Ledgers::new(ledger, [embedded.clone() as Arc<dyn Ledger>])?);
         let schema = schema::builder()
             .data(platform.clone())
             .data(tokens.clone())
@@ -105,21 +109,22 @@ impl App {
             .data(Arc::new(wallets))
             .data::<Arc<dyn Unfinished>>(Arc::new(OpenBusiness))
             .data(bus.clone())
+            .data(ledgers.clone())
             .finish();
-        let jobs: Vec<Arc<dyn Job>> = vec![
-            embedded,
-            Arc::new(IssuanceJob { platform: platform.clone(), ledger: ledger.clone() }),
-            Arc::new(TransferJob {
-                platform: platform.clone(),
-                ledger: ledger.clone(),
-                arrivals: Arc::new(ToItsCause),
-            }),
+        let mut jobs: Vec<Arc<dyn Job>> = vec![embedded];
+        for ledger in ledgers.iter() {
+            let (platform, ledger) = (platform.clone(), ledger.clone());
+            jobs.push(Arc::new(IssuanceJob { platform: platform.clone(), ledger: ledger.clone() }));
+            jobs.push(Arc::new(TransferJob { platform, ledger, arrivals: Arc::new(ToItsCause) }));
+        }
+        let others: [Arc<dyn Job>; 5] = [
             Arc::new(OrderExpiryJob { platform: platform.clone() }),
             Arc::new(QualificationExpiryJob { platform: platform.clone() }),
             Arc::new(RelayJob { platform: platform.clone(), bus: bus.clone() }),
             Arc::new(AuditChainJob { platform: platform.clone() }),
             Arc::new(Sweeper::new(platform.clone())),
         ];
+        jobs.extend(others);
         Ok(Self {
             platform,
             tokens,
@@ -129,7 +134,7 @@ impl App {
             sales,
             sso: sso_services,
             bus,
-            ledger,
+            ledgers,
             schema,
             jobs,
             development,
@@ -199,10 +204,19 @@ impl App {
                     return Err(fault);
                 }
             }
+            let mut rest = Duration::from_millis(1);
             if served == 0 {
-                return Ok(());
+                // What is asked about again in a moment is not settled yet.
+                let mut next = None;
+                for job in &self.jobs {
+                    next = worker::soon(&**job).await?.into_iter().chain(next).min();
+                }
+                match next {
+                    Some(soon) => rest = rest.max(soon),
+                    None => return Ok(()),
+                }
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(rest).await;
         }
     }
 }

@@ -182,7 +182,6 @@ diesel::table! {
         first_serial -> Integer,
         state -> Text,
         review_remark -> Nullable<Text>,
-        operation_id -> Nullable<Uuid>,
         issued_count -> Integer,
         version -> Integer,
         created_at -> Timestamptz,
@@ -360,6 +359,34 @@ diesel::table! {
         invited_by -> Uuid,
         state -> Text,
         expires_at -> Timestamptz,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    issuance_batches (tenant_id, collectible_id, number) {
+        tenant_id -> Uuid,
+        collectible_id -> Uuid,
+        number -> Integer,
+        operation_id -> Uuid,
+        first_serial -> Integer,
+        count -> Integer,
+        refusals -> Integer,
+        state -> Text,
+    }
+}
+
+diesel::table! {
+    issuances (tenant_id, collectible_id) {
+        tenant_id -> Uuid,
+        collectible_id -> Uuid,
+        ledger -> Text,
+        operation_id -> Uuid,
+        batch_count -> Integer,
+        confirmed_count -> Integer,
+        failure -> Nullable<Text>,
+        attempts -> Integer,
+        due_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
     }
 }
@@ -787,6 +814,7 @@ diesel::table! {
         version -> Integer,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        ledger -> Text,
     }
 }
 
@@ -852,6 +880,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     holders,
     idempotency_keys,
     invitations,
+    issuance_batches,
+    issuances,
     items,
     ledger_blocks,
     ledger_operations,

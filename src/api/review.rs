@@ -26,7 +26,7 @@ use crate::tenancy::model::{
     Enterprise, EnterpriseId, QualificationId, Review, ReviewErrorCode, ReviewId, ReviewState, ReviewSubject,
     ReviewUserError,
 };
-use crate::tenancy::review::{self, Decision};
+use crate::tenancy::review::{self, Decision, ReviewFilter};
 use crate::tenancy::scope::{HouseScope, HouseTx};
 use crate::tenancy::standing::Standings;
 use crate::tenancy::store;
@@ -134,6 +134,8 @@ impl ReviewObject {
 pub struct ReviewFilterInput {
     /// Only those in this state.
     pub state: Option<ReviewState>,
+    /// Only those about this kind of thing: `COLLECTIBLE` for what is to be issued.
+    pub subject_kind: Option<ReviewSubject>,
 }
 
 #[derive(Default)]
@@ -162,13 +164,14 @@ impl ReviewQuery {
         before: Option<String>,
     ) -> Result<List<ReviewObject>> {
         ctx.request().house().map_err(raise)?;
-        let state = filter.unwrap_or_default().state;
+        let filter = filter.unwrap_or_default();
+        let filter = ReviewFilter { state: filter.state, kind: filter.subject_kind };
         let page = Page::new(REVIEW_PAGES, CreatedOrder::CreatedAtAsc, &arguments(first, after, last, before))
             .map_err(raise)?;
         let tx = HouseTx::read(&ctx.platform().database).await.map_err(raise)?;
-        let rows = review::list(&tx, state, &page).await.map_err(raise)?;
+        let rows = review::list(&tx, filter, &page).await.map_err(raise)?;
         let wants_total = crate::api::connection::wants_total(ctx);
-        let total = if wants_total { review::count(&tx, state).await.map_err(raise)? } else { 0 };
+        let total = if wants_total { review::count(&tx, filter).await.map_err(raise)? } else { 0 };
         let mut tenants: Vec<_> = rows.iter().map(|row| row.tenant_id).collect();
         tenants.dedup();
         let enterprises = store::enterprises_by_id(&tx, &tenants).await.map_err(raise)?;

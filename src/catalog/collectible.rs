@@ -106,8 +106,7 @@ async fn move_in(
     review_remark: Option<String>,
     action: &'static str,
 ) -> Result<Collectible, Fault> {
-    let change =
-        StateChange { state, review_remark, operation_id: before.operation_id, issued_count: before.issued_count };
+    let change = StateChange { state, review_remark, issued_count: before.issued_count };
     let after = store::set_state_in(tx, before.id, change).await?;
     audit::record_in(tx, action, after.id.uuid(), Some(before), &after).await?;
     announce_in(tx, &after).await?;

@@ -1,5 +1,7 @@
 //! The catalogue in GraphQL: decode, call, map.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 
@@ -9,14 +11,17 @@ use crate::api::payload;
 use crate::api::text::{LocalizedText, LocalizedTextInput};
 use crate::api::transport::raise;
 use crate::catalog::collectible::{self, CollectibleRequest};
+use crate::catalog::issuance::Issuance;
 use crate::catalog::issue;
-use crate::catalog::loaders::{CollectiblesOf, StockOf};
+use crate::catalog::loaders::{CollectiblesOf, IssuanceOf, StockOf};
 use crate::catalog::model::{
     Allotment, AllotmentId, CatalogUserError, Collectible, CollectibleId, CollectibleState, CollectibleStock, Series,
     SeriesId,
 };
 use crate::catalog::series::{self, SeriesRequest};
 use crate::catalog::store::{self, CollectibleFilter};
+use crate::ledger::ledgers::Ledgers;
+use crate::ledger::model::LedgerKind;
 use crate::platform::page::{CreatedOrder, Page, PageRule};
 use crate::tenancy::permission::Permission;
 
@@ -115,6 +120,15 @@ impl CollectibleObject {
         self.0.issued_count
     }
 
+    /// How it gets onto its ledger, once that has started; to the enterprise. As it stands now, also where the collectible is
+    /// told of as it was.
+    async fn issuance(&self, ctx: &Context<'_>) -> Result<Option<IssuanceObject>> {
+        if ctx.request().enterprise().is_err() {
+            return Ok(None);
+        }
+        Ok(ctx.loaders().one(IssuanceOf(self.0.id)).await.map_err(raise)?.map(IssuanceObject))
+    }
+
     /// What the house said of it, to the enterprise.
     async fn review_remark(&self, ctx: &Context<'_>) -> Option<&str> {
         ctx.request().enterprise().ok()?;
@@ -134,6 +148,32 @@ impl CollectibleObject {
     /// When it was created.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
+    }
+}
+
+pub struct IssuanceObject(pub Issuance);
+
+/// How a collectible gets onto its ledger (发行上链): in batches of at most 1,000 pieces.
+#[Object(name = "Issuance")]
+impl IssuanceObject {
+    /// The ledger that keeps its pieces, chosen when the issuance started.
+    async fn ledger(&self) -> LedgerKind {
+        self.0.ledger
+    }
+
+    /// How many batches there are in all.
+    async fn batch_count(&self) -> i32 {
+        self.0.batch_count
+    }
+
+    /// How many of them the ledger has confirmed.
+    async fn confirmed_batch_count(&self) -> i32 {
+        self.0.confirmed_count
+    }
+
+    /// Why the ledger refused, where it did; `collectibleIssue` tries again.
+    async fn failure(&self) -> Option<&str> {
+        self.0.failure.as_deref()
     }
 }
 
@@ -359,13 +399,16 @@ impl CatalogMutation {
         Ok(CollectiblePayload::from(outcome))
     }
 
-    /// Puts an approved collectible's whole supply on the ledger; follow it with `issuanceProgress`. Needs `CATALOG_MANAGE`.
+    /// Puts an approved collectible's whole supply on the ledger, or goes on where an issuance has failed; follow it with
+    /// `issuanceProgress`. Needs `CATALOG_MANAGE`.
     async fn collectible_issue(&self, ctx: &Context<'_>, input: CollectibleIssueInput) -> Result<CollectiblePayload> {
         let scope = ctx.request().enterprise().map_err(raise)?;
         let key = input.idempotency_key.parse().map_err(raise)?;
-        let outcome =
-            payload::run(ctx, CatalogUserError::from_problem, || issue::start(ctx.platform(), scope, input.id, &key))
-                .await?;
+        let ledger = ctx.data_unchecked::<Arc<Ledgers>>().chosen();
+        let outcome = payload::run(ctx, CatalogUserError::from_problem, || {
+            issue::start(ctx.platform(), scope, ledger, input.id, &key)
+        })
+        .await?;
         let (collectible, replayed) =
             outcome.value.map_or((None, false), |done| (Some(done.collectible), done.replayed));
         Ok(CollectiblePayload {

@@ -6,7 +6,9 @@
 
 pub mod collectible;
 pub mod graphql;
+pub mod issuance;
 pub mod issue;
+pub mod issue_job;
 pub mod loaders;
 pub mod model;
 pub mod series;

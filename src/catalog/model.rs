@@ -74,7 +74,6 @@ pub struct Collectible {
     pub first_serial: i32,
     pub state: CollectibleState,
     pub review_remark: Option<String>,
-    pub operation_id: Option<Uuid>,
     pub issued_count: i32,
     pub version: i32,
     pub created_at: DateTime<Utc>,

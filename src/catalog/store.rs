@@ -1,4 +1,6 @@
-//! SQL over series, collectibles and their stock.
+//! SQL over series, collectibles and their stock. Issuances stand in a file of their own beside this one.
+
+pub mod issuances;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,8 +18,7 @@ use crate::platform::fault::Fault;
 use crate::platform::id;
 use crate::platform::page::Page;
 use crate::schema::{allotments, collectible_stocks, collectibles, series};
-use crate::tenancy::model::EnterpriseId;
-use crate::tenancy::scope::{HouseTx, TenantTx};
+use crate::tenancy::scope::TenantTx;
 
 pub struct Texts<'a> {
     pub name: (&'a str, &'a str),
@@ -179,7 +180,6 @@ pub async fn collectibles_of_series(
 pub struct StateChange {
     pub state: CollectibleState,
     pub review_remark: Option<String>,
-    pub operation_id: Option<Uuid>,
     pub issued_count: i32,
 }
 
@@ -192,34 +192,11 @@ pub async fn set_state_in(tx: &TenantTx, id: CollectibleId, change: StateChange)
             .set((
                 collectibles::state.eq(change.state),
                 collectibles::review_remark.eq(change.review_remark),
-                collectibles::operation_id.eq(change.operation_id),
                 collectibles::issued_count.eq(change.issued_count),
                 collectibles::version.eq(collectibles::version + 1),
                 collectibles::updated_at.eq(diesel::dsl::now.into_sql::<diesel::sql_types::Timestamptz>()),
             ))
             .returning(Collectible::as_returning()),
-    )
-    .await
-}
-
-const ISSUING: [CollectibleState; 3] =
-    [CollectibleState::Submitted, CollectibleState::Confirming, CollectibleState::Unknown];
-
-/// The tenants with an issuance under way.
-pub async fn tenants_issuing(tx: &HouseTx) -> Result<Vec<EnterpriseId>, Fault> {
-    tx.load(collectibles::table.filter(collectibles::state.eq_any(ISSUING)).select(collectibles::tenant_id).distinct())
-        .await
-}
-
-/// What of this tenant the issuance worker has to move on.
-pub async fn due_issuances(tx: &TenantTx, limit: i64) -> Result<Vec<Collectible>, Fault> {
-    tx.load(
-        collectibles::table
-            .filter(collectibles::tenant_id.eq(tx.tenant()))
-            .filter(collectibles::state.eq_any(ISSUING))
-            .order(collectibles::id)
-            .limit(limit)
-            .select(Collectible::as_select()),
     )
     .await
 }

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use crate::app::sealed_columns;
 use crate::commands::{House, Opening, keys};
 use crate::ledger::embedded::{self, Audit};
+use crate::ledger::ledgers::Ledgers;
 use crate::platform::Platform;
 use crate::platform::config::Config;
 use crate::platform::db::{inspect, migrate};
@@ -29,6 +30,18 @@ const STOCK_DIFFERENCES: &str = "
              WHERE entry.tenant_id = allotment.tenant_id AND entry.allotment_id = allotment.id) AS sums ON true
      WHERE (allotment.available, allotment.reserved, allotment.issued, allotment.void)
            IS DISTINCT FROM (sums.available, sums.reserved, sums.issued, sums.void)";
+
+/// The ledgers that work waits for.
+const LEDGERS_DUE: &str = "
+    SELECT ledger AS name FROM issuances WHERE due_at IS NOT NULL
+     UNION
+    SELECT ledger FROM transfers WHERE state IN ('REQUESTED', 'LOCKED', 'SUBMITTED', 'CONFIRMED', 'UNKNOWN')";
+
+/// The ledgers that work waits for and that this server does not have.
+pub async fn ledgers_missing(owner_url: &str, ledgers: &Ledgers) -> Result<Vec<String>> {
+    let due = inspect::names(owner_url, LEDGERS_DUE).await?;
+    Ok(due.into_iter().filter(|name| !name.parse().is_ok_and(|kind| ledgers.get(kind).is_some())).collect())
+}
 
 /// A server must not start with roles that row security does not hold.
 pub async fn refuse_unsafe_roles(owner_url: &str) -> Result<()> {
@@ -121,6 +134,15 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
     }
     let fine = format!("{} chains whole: {blocks} blocks, {operations} operations", enterprises.len());
     report.say("ledger", trouble, &fine);
+
+    let trouble = ledgers_missing(&owner, &house.app.ledgers).await?.into_iter();
+    let trouble = trouble.map(|name| {
+        (
+            format!("issuances or transfers wait for the ledger {name}, which is not configured here"),
+            "configure it on a server that does background work".into(),
+        )
+    });
+    report.say("ledger work", trouble.collect(), "none waits for a ledger that is not there");
 
     let (trouble, fine) = audit_log(platform).await?;
     report.say("audit log", trouble, &fine);

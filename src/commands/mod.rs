@@ -23,9 +23,10 @@ use crate::bridges::tencent::Credentials;
 use crate::bridges::tencent::id_card::{self, IdCardVerification};
 use crate::bridges::tencent::sms::{self, Sender, Sms};
 use crate::bridges::wechat::{self, SignIn};
+use crate::ledger::model::LedgerKind;
 use crate::platform::Platform;
 use crate::platform::clock::{Clock, SystemClock};
-use crate::platform::config::{Config, Flags, RealNameRegister, SmsChannel};
+use crate::platform::config::{Config, Flags, LedgerChoice, RealNameRegister, SmsChannel};
 use crate::platform::db::place::Place;
 use crate::platform::db::{Database, PoolSettings, migrate};
 use crate::platform::objects::Objects;
@@ -176,7 +177,12 @@ impl House {
         let platform = Platform { database, clock, randomness, master_key, objects };
         let sales = sales_services(&platform, config.development)?;
         let wallets = wallet_services(&platform, config)?;
-        let app = App::new(platform, &secrets, sales, wallets, config.development, config.public_url.as_deref())?;
+        let ledger = match config.ledger {
+            LedgerChoice::Embedded => LedgerKind::Embedded,
+            LedgerChoice::Evm => LedgerKind::Evm,
+        };
+        let public_url = config.public_url.as_deref();
+        let app = App::new(platform, &secrets, sales, wallets, ledger, config.development, public_url)?;
         Ok(Self { place, app, secrets, telemetry })
     }
 

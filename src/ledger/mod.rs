@@ -5,16 +5,26 @@
 //! implement the trait and choose it in `app.rs`.
 
 pub mod embedded;
+pub mod ledgers;
 pub mod model;
 pub mod store;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::ledger::model::{Account, LedgerKind, Operation, OperationId, Owner, Piece, Receipt};
 use crate::platform::fault::Fault;
 use crate::tenancy::model::EnterpriseId;
+
+/// How long a ledger may take to answer one call before it counts as silent.
+pub const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Gives a call up that takes too long. What it did meanwhile is found out by asking for receipts.
+pub async fn in_time<T>(call: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    tokio::time::timeout(ANSWERS_WITHIN, call).await.unwrap_or(Err(Fault::TimedOut))
+}
 
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {

@@ -42,6 +42,16 @@ pub enum RealNameRegister {
     Tencent,
 }
 
+/// Where pieces truly exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LedgerChoice {
+    /// The hash chain in the house's own database.
+    Embedded,
+    /// An ERC-1155 contract on an EVM chain.
+    Evm,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -78,6 +88,8 @@ pub struct Config {
     pub cost_burst: u32,
     /// How many people's worth of both an enterprise's operator or server may spend.
     pub cost_crowd: u32,
+    /// Which ledger keeps what is issued from now on. What was issued before stays on the ledger that it has.
+    pub ledger: LedgerChoice,
     /// Who sends codes to phones. Without it the log in development, nobody elsewhere.
     pub sms: Option<SmsChannel>,
     /// Who proves real names. Without it the checksum in development, nobody elsewhere.
@@ -113,6 +125,7 @@ impl Default for Config {
             cost_per_minute: 30_000,
             cost_burst: 5_000,
             cost_crowd: 200,
+            ledger: LedgerChoice::Embedded,
             sms: None,
             real_name: None,
             tencent_secret_id: None,
@@ -200,6 +213,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "COUNT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_crowd: Option<u32>,
+    /// Which ledger keeps what is issued from now on [environment: MINTHOUSE_LEDGER; default: embedded]
+    #[arg(long, global = true, value_name = "LEDGER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerChoice>,
     /// Who sends codes to phones [environment: MINTHOUSE_SMS; default: log in development, nobody elsewhere]
     #[arg(long, global = true, value_name = "CHANNEL")]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,3 +19,23 @@ async fn the_bench_of_identity_starts_and_ends() {
         assert!(ratio["value"].as_f64().is_some_and(|value| value > 0.0) && ratio["goal"] == 1.0, "{ratio}");
     }
 }
+
+#[path = "../../benches/bulk.rs"]
+#[expect(dead_code, reason = "what sets a house up and writes the report down is for the bench itself")]
+mod bulk;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bench_of_bulk_work_starts_and_ends() {
+    let app = TestApp::start().await;
+    let tenant = app.enterprise("alpha").await;
+    let report =
+        bulk::measure(&app.app, tenant, &app.owner_url(), &bulk::Size::TINY).await.expect("it ends well").json();
+    assert_eq!(
+        (&report["figures"][2]["value"], &report["ratios"][0]["goal"]),
+        (&3_000.0.into(), &0.5.into()),
+        "{report:#}"
+    );
+    for ratio in report["ratios"].as_array().expect("a list") {
+        assert!(ratio["value"].as_f64().is_some_and(|value| value > 0.0), "{ratio}");
+    }
+}

@@ -363,7 +363,9 @@ impl Bench<'_> {
                 CollectibleState::InReview => self.approve(id.uuid()).await?,
                 CollectibleState::Approved | CollectibleState::Failed => {
                     let key = format!("manifest/{id}").parse()?;
-                    issue::start(&self.app.platform, &self.scope, id, &key).await.map_err(plain)?;
+                    issue::start(&self.app.platform, &self.scope, self.app.ledgers.chosen(), id, &key)
+                        .await
+                        .map_err(plain)?;
                 }
                 CollectibleState::Submitted | CollectibleState::Confirming | CollectibleState::Unknown => {
                     self.app.work_for(self.scope.tenant()).await?;

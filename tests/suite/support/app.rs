@@ -10,6 +10,7 @@ use chrono::TimeDelta;
 use minthouse::api::transport::{CostLimits, Origins, Settings};
 use minthouse::app::App;
 use minthouse::commands::{manifest, sales_services};
+use minthouse::ledger::model::LedgerKind;
 use minthouse::platform::Platform;
 use minthouse::platform::clock::{Clock, SystemClock};
 use minthouse::platform::db::embedded::OWNER;
@@ -300,7 +301,7 @@ fn app_at(database: &str, connections: usize, clock: Arc<dyn Clock>, wallets: Wa
         master_key,
     };
     let sales = sales_services(&platform, true).expect("the client for proofs can be made");
-    App::new(platform, secrets(), sales, wallets, true, None).expect("the parts fit together")
+    App::new(platform, secrets(), sales, wallets, LedgerKind::Embedded, true, None).expect("the parts fit together")
 }
 
 fn secrets() -> &'static Secrets {

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod desk;
 pub mod held;
 pub mod identity_provider;
+pub mod ledgers;
 pub mod people;
 pub mod play;
 pub mod sso;
