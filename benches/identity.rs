@@ -157,7 +157,7 @@ async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, E
     let platform = Platform { database, clock, randomness, master_key, objects };
     let sales = sales_services(&platform, true)?;
     let wallets = wallet_services(&platform, &Config { development: true, ..Config::default() })?;
-    let app = App::new(platform, &secrets, sales, wallets, true, None)?;
+    let app = App::new(platform, &secrets, sales, wallets, true, None, None)?;
     let request = EnterpriseRequest {
         slug: "bench".into(),
         name_chinese: "基准".into(),

@@ -29,7 +29,9 @@ use crate::catalog::model::CollectibleId;
 use crate::events::bus::Bus;
 use crate::events::relay::RelayJob;
 use crate::ledger::Ledger;
+use crate::ledger::checkpoint::LedgerKeys;
 use crate::ledger::embedded::EmbeddedLedger;
+use crate::ledger::simulator::{self, Faults};
 use crate::platform::Platform;
 use crate::platform::address::Block;
 use crate::platform::fault::Fault;
@@ -66,6 +68,7 @@ pub struct App {
     pub sso: Arc<SsoServices>,
     pub bus: Bus,
     pub ledger: Arc<dyn Ledger>,
+    pub ledger_keys: LedgerKeys,
     pub schema: ApiSchema,
     jobs: Vec<Arc<dyn Job>>,
     development: bool,
@@ -73,6 +76,7 @@ pub struct App {
 
 impl App {
     /// `public_url` is the web origin that browsers know the server under; in development their own word for it will do.
+    /// `faults` are those that the ledger shall seem to have, for development.
     pub fn new(
         platform: Platform,
         secrets: &Secrets,
@@ -80,6 +84,7 @@ impl App {
         wallets: WalletServices,
         development: bool,
         public_url: Option<&str>,
+        faults: Option<&Faults>,
     ) -> Result<Self> {
         let platform = Arc::new(platform);
         let tokens = Arc::new(Tokens::new(secrets, platform.clock.clone())?);
@@ -92,8 +97,9 @@ impl App {
             RelyingParty::new(Outbound::new(reach)?, platform.clock.clone(), platform.randomness.clone());
         let sso_services = Arc::new(SsoServices::new(relying_party, public_url, development)?);
         let bus = Bus::default();
-        let embedded = Arc::new(EmbeddedLedger::new(platform.clone()));
-        let ledger: Arc<dyn Ledger> = embedded.clone();
+        let ledger_keys = LedgerKeys::new(&platform.master_key, secrets.ledger_key_generation)?;
+        let embedded = Arc::new(EmbeddedLedger::new(platform.clone(), ledger_keys.clone()));
+        let ledger = simulator::wrap(embedded.clone(), faults);
         let schema = schema::builder()
             .data(platform.clone())
             .data(tokens.clone())
@@ -105,6 +111,7 @@ impl App {
             .data(Arc::new(wallets))
             .data::<Arc<dyn Unfinished>>(Arc::new(OpenBusiness))
             .data(bus.clone())
+            .data(ledger_keys.clone())
             .finish();
         let jobs: Vec<Arc<dyn Job>> = vec![
             embedded,
@@ -130,6 +137,7 @@ impl App {
             sso: sso_services,
             bus,
             ledger,
+            ledger_keys,
             schema,
             jobs,
             development,
@@ -143,7 +151,12 @@ impl App {
         let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
         let downloads = transport::for_pages(downloads::router(self.platform.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), gate.clone(), settings, shutdown)?;
-        let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
+        let surface = Surface {
+            platform: self.platform.clone(),
+            tokens: self.tokens.clone(),
+            ledger_keys: self.ledger_keys.clone(),
+            metrics,
+        };
         let sign_on = SignOn {
             platform: self.platform.clone(),
             services: self.sso.clone(),

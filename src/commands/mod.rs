@@ -4,6 +4,7 @@ pub mod audit;
 pub mod demo;
 pub mod doctor;
 pub mod keys;
+pub mod ledger;
 pub mod manifest;
 pub mod serve;
 pub mod tenants;
@@ -23,6 +24,7 @@ use crate::bridges::tencent::Credentials;
 use crate::bridges::tencent::id_card::{self, IdCardVerification};
 use crate::bridges::tencent::sms::{self, Sender, Sms};
 use crate::bridges::wechat::{self, SignIn};
+use crate::ledger::simulator::Faults;
 use crate::platform::Platform;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::config::{Config, Flags, RealNameRegister, SmsChannel};
@@ -76,7 +78,12 @@ enum Command {
         #[command(subcommand)]
         command: audit::Command,
     },
-    /// Exchange data keys
+    /// Check proofs of pieces, and the ledger itself
+    Ledger {
+        #[command(subcommand)]
+        command: ledger::Command,
+    },
+    /// Exchange keys, and show those that are public
     Keys {
         #[command(subcommand)]
         command: keys::Command,
@@ -97,6 +104,7 @@ pub async fn run(command_line: CommandLine) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Audit { command } => audit::run(&command),
+        Command::Ledger { command } => ledger::run(&flags, command).await,
         Command::Demo(options) => demo::run(options).await,
         Command::Serve { tenants } => serve::run(Config::load(&flags)?, &tenants).await,
         Command::Migrate => {
@@ -176,7 +184,10 @@ impl House {
         let platform = Platform { database, clock, randomness, master_key, objects };
         let sales = sales_services(&platform, config.development)?;
         let wallets = wallet_services(&platform, config)?;
-        let app = App::new(platform, &secrets, sales, wallets, config.development, config.public_url.as_deref())?;
+        let public_url = config.public_url.as_deref();
+        let faults = config.ledger_faults.as_deref().map(str::parse::<Faults>).transpose();
+        let faults = faults.context("`ledger_faults` cannot be read")?.filter(|_| config.development);
+        let app = App::new(platform, &secrets, sales, wallets, config.development, public_url, faults.as_ref())?;
         Ok(Self { place, app, secrets, telemetry })
     }
 

@@ -293,7 +293,7 @@ fn app_at(database: &str, connections: usize, clock: Arc<dyn Clock>, wallets: Wa
         master_key,
     };
     let sales = sales_services(&platform, true).expect("the client for proofs can be made");
-    App::new(platform, secrets(), sales, wallets, true, None).expect("the parts fit together")
+    App::new(platform, secrets(), sales, wallets, true, None, None).expect("the parts fit together")
 }
 
 fn secrets() -> &'static Secrets {
