@@ -8,7 +8,7 @@ ARGS ?=
 clients := tests/clients
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint schema bench-identity packages packages-test clients
+.PHONY: help run demo test lint schema bench-identity bench-ledger packages packages-test clients
 # The server stops its database when it is interrupted; make must not remove files or start anything else then.
 .NOTPARALLEL:
 
@@ -36,6 +36,9 @@ schema: packages ## Write the GraphQL contract to graphql/schema.graphql
 
 bench-identity: packages ## Measure what it costs to know who asks; writes target/bench/identity.json
 	$(CARGO) bench --bench identity
+
+bench-ledger: packages ## Measure the embedded ledger, its proofs and their checking; writes target/bench/ledger.json
+	$(CARGO) bench --bench ledger
 
 packages: ## Install the system packages that running needs, if any is missing
 	@scripts/system-packages run

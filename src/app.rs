@@ -195,7 +195,13 @@ impl App {
     /// One turn of every job for one enterprise, in this very task. For commands that wait for its results.
     pub async fn work_for(&self, tenant: EnterpriseId) -> Result<(), Fault> {
         for job in &self.jobs {
-            job.work(tenant).await?;
+            match job.work(tenant).await {
+                // A ledger that did not answer is asked again in the next turn.
+                Err(fault @ (Fault::Unavailable(_) | Fault::TimedOut)) => {
+                    tracing::warn!(job = job.name(), "a turn failed: {}", fault.with_causes());
+                }
+                done => done?,
+            }
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
         Ok(())

@@ -17,7 +17,7 @@ use crate::ledger::verify::{self, Proven};
 use crate::platform::config::{Config, Flags};
 use crate::platform::fault::Fault;
 use crate::tenancy::model::EnterpriseId;
-use crate::wallets::reconcile;
+use crate::wallets::reconcile::{self, Difference};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -93,14 +93,14 @@ fn tell(document: &Document, proven: &Proven, key: &Verifier, known: bool) {
     }
     match holder {
         Some(holder) => println!("  whom it was given to last is {holder}"),
-        None => println!("  it has not left the enterprise's treasury"),
+        None => println!("  with its issue it came into the enterprise's treasury, and no transfer is shown"),
     }
     println!("  that all this stood so at {}, when {} blocks were signed", time(checkpoint.signed_at), checkpoint.size);
     println!("Not proven:");
     if !known {
         println!("  that the key is the house's: compare {key} with what the house publishes, or pass it with --key");
     }
-    println!("  that nothing has happened to the piece after the last of these: ask for a new proof");
+    println!("  that nothing happened to the piece after the last of these: a newer proof might show more");
     println!("  who the holder is: the house and the enterprise know that, the ledger does not");
 }
 
@@ -167,12 +167,16 @@ pub async fn look_over(app: &App, tenant: EnterpriseId, seen: &[Checkpoint]) -> 
     };
     let (items, difference) = reconcile::compare(&app.platform, &*app.ledger, tenant).await?;
     if let Some(difference) = difference {
-        let says =
-            difference.ledger_says.map_or("was never issued".to_owned(), |account| format!("is {}'s", account.0));
-        return Ok(Err(format!(
-            "items, {} (serial number {} of {}), column holder_id: {} has it here, and on the ledger it {says}",
-            difference.item, difference.piece.serial, difference.piece.collectible, difference.held_by.0
-        )));
+        let Difference { item, piece, held_by, ledger_says } = difference;
+        let (serial, collectible) = (piece.serial, piece.collectible);
+        return Ok(Err(match ledger_says {
+            None => format!("items, {item}: the ledger never issued serial number {serial} of {collectible}"),
+            Some(owner) => {
+                let (here, there) = (held_by.0, owner.0);
+                let what = format!("items, {item} (serial number {serial} of {collectible}), column holder_id");
+                format!("{what}: {here}, and on the ledger {there}")
+            }
+        }));
     }
     Ok(Ok(Sums { blocks, operations, checkpoints, items }))
 }
