@@ -8,7 +8,7 @@ ARGS ?=
 clients := tests/clients
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint schema bench-bulk bench-identity packages packages-test clients
+.PHONY: help run demo test lint schema bench-bulk bench-identity bench-ledger packages packages-test clients
 # The server stops its database when it is interrupted; make must not remove files or start anything else then.
 .NOTPARALLEL:
 
@@ -39,6 +39,9 @@ bench-identity: packages ## Measure what it costs to know who asks; writes targe
 
 bench-bulk: packages ## Measure issuance against COPY (PIECES=1000000); writes target/bench/bulk.json
 	$(CARGO) bench --bench bulk -- $(PIECES)
+
+bench-ledger: packages ## Measure the embedded ledger, its proofs and their checking; writes target/bench/ledger.json
+	$(CARGO) bench --bench ledger
 
 packages: ## Install the system packages that running needs, if any is missing
 	@scripts/system-packages run

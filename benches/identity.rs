@@ -4,7 +4,7 @@
 //! busy for a while is busy for all of them, and the median of the turns is told.
 
 #[path = "report.rs"]
-mod report;
+pub mod report;
 
 use std::future::Future;
 use std::hint::black_box;
@@ -147,7 +147,7 @@ pub async fn measure(app: &App, tenant: EnterpriseId, size: &Size) -> Result<Rep
 }
 
 /// A house with one enterprise on a cluster of its own.
-async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, EnterpriseId)> {
+pub async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, EnterpriseId)> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
     let secrets = Secrets::generate(&*randomness)?;
@@ -158,7 +158,7 @@ async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, E
     let platform = Platform { database, clock, randomness, master_key, objects };
     let sales = sales_services(&platform, true)?;
     let wallets = wallet_services(&platform, &Config { development: true, ..Config::default() })?;
-    let app = App::new(platform, &secrets, sales, wallets, LedgerKind::Embedded, true, None)?;
+    let app = App::new(Arc::new(platform), &secrets, sales, wallets, LedgerParts::default(), true, None)?;
     let request = EnterpriseRequest {
         slug: "bench".into(),
         name_chinese: "基准".into(),

@@ -29,9 +29,10 @@ use crate::catalog::model::CollectibleId;
 use crate::events::bus::Bus;
 use crate::events::relay::RelayJob;
 use crate::ledger::Ledger;
+use crate::ledger::checkpoint::LedgerKeys;
 use crate::ledger::embedded::EmbeddedLedger;
-use crate::ledger::ledgers::Ledgers;
-use crate::ledger::model::LedgerKind;
+use crate::ledger::ledgers::{LedgerParts, Ledgers};
+use crate::ledger::simulator;
 use crate::platform::Platform;
 use crate::platform::address::Block;
 use crate::platform::fault::Fault;
@@ -68,24 +69,23 @@ pub struct App {
     pub sso: Arc<SsoServices>,
     pub bus: Bus,
     pub ledgers: Arc<Ledgers>,
+    pub ledger_keys: LedgerKeys,
     pub schema: ApiSchema,
     jobs: Vec<Arc<dyn Job>>,
     development: bool,
 }
 
 impl App {
-    /// `ledger` keeps what is issued from now on. `public_url` is the web origin that browsers know the server under; in
-    /// development their own word for it will do.
+    /// `public_url` is the web origin that browsers know the server under; in development their own word for it will do.
     pub fn new(
-        platform: Platform,
+        platform: Arc<Platform>,
         secrets: &Secrets,
         sales: SalesServices,
         wallets: WalletServices,
-        ledger: LedgerKind,
+        ledgers: LedgerParts,
         development: bool,
         public_url: Option<&str>,
     ) -> Result<Self> {
-        let platform = Arc::new(platform);
         let tokens = Arc::new(Tokens::new(secrets, platform.clock.clone())?);
         let standings = Arc::new(Standings::new(platform.clone()));
         let hosts = Arc::new(Hosts::new(platform.clone()));
@@ -96,8 +96,12 @@ impl App {
             RelyingParty::new(Outbound::new(reach)?, platform.clock.clone(), platform.randomness.clone());
         let sso_services = Arc::new(SsoServices::new(relying_party, public_url, development)?);
         let bus = Bus::default();
-        let embedded = Arc::new(EmbeddedLedger::new(platform.clone()));
-        let ledgers = Arc::new(Ledgers::new(ledger, [embedded.clone() as Arc<dyn Ledger>])?);
+        let ledger_keys = LedgerKeys::new(&platform.master_key, secrets.ledger_key_generation)?;
+        let embedded = Arc::new(EmbeddedLedger::new(platform.clone(), ledger_keys.clone()));
+        let LedgerParts { chosen, faults } = ledgers;
+        let ledgers = [embedded.clone() as Arc<dyn Ledger>];
+        let ledgers = ledgers.map(|ledger| simulator::wrap(ledger, faults.as_ref()));
+        let ledgers = Arc::new(Ledgers::new(chosen, ledgers)?);
         let schema = schema::builder()
             .data(platform.clone())
             .data(tokens.clone())
@@ -110,6 +114,7 @@ impl App {
             .data::<Arc<dyn Unfinished>>(Arc::new(OpenBusiness))
             .data(bus.clone())
             .data(ledgers.clone())
+            .data(ledger_keys.clone())
             .finish();
         let mut jobs: Vec<Arc<dyn Job>> = vec![embedded];
         for ledger in ledgers.iter() {
@@ -135,6 +140,7 @@ impl App {
             sso: sso_services,
             bus,
             ledgers,
+            ledger_keys,
             schema,
             jobs,
             development,
@@ -148,7 +154,12 @@ impl App {
         let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
         let downloads = transport::for_pages(downloads::router(self.platform.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), gate.clone(), settings, shutdown)?;
-        let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
+        let surface = Surface {
+            platform: self.platform.clone(),
+            tokens: self.tokens.clone(),
+            ledger_keys: self.ledger_keys.clone(),
+            metrics,
+        };
         let sign_on = SignOn {
             platform: self.platform.clone(),
             services: self.sso.clone(),
@@ -187,7 +198,13 @@ impl App {
     /// One turn of every job for one enterprise, in this very task. For commands that wait for its results.
     pub async fn work_for(&self, tenant: EnterpriseId) -> Result<(), Fault> {
         for job in &self.jobs {
-            job.work(tenant).await?;
+            match job.work(tenant).await {
+                // A ledger that did not answer is asked again in the next turn.
+                Err(fault @ (Fault::Unavailable(_) | Fault::TimedOut)) => {
+                    tracing::warn!(job = job.name(), "a turn failed: {}", fault.with_causes());
+                }
+                done => done?,
+            }
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
         Ok(())

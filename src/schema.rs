@@ -409,10 +409,20 @@ diesel::table! {
         tenant_id -> Uuid,
         number -> BigInt,
         previous_hash -> Bytea,
-        operations_hash -> Bytea,
         hash -> Bytea,
         operation_count -> Integer,
         sealed_at -> Timestamptz,
+        operations_root -> Bytea,
+        subtrees -> Bytea,
+    }
+}
+
+diesel::table! {
+    ledger_checkpoints (tenant_id, tree_size) {
+        tenant_id -> Uuid,
+        tree_size -> BigInt,
+        note -> Text,
+        created_at -> Timestamptz,
     }
 }
 
@@ -421,11 +431,19 @@ diesel::table! {
         tenant_id -> Uuid,
         operation_id -> Uuid,
         kind -> Text,
-        payload -> Text,
+        payload -> Nullable<Text>,
         state -> Text,
         block_number -> Nullable<BigInt>,
         position -> Nullable<Integer>,
         submitted_at -> Timestamptz,
+        collectible_id -> Uuid,
+        first_serial -> Integer,
+        piece_count -> Integer,
+        from_holder_id -> Nullable<Uuid>,
+        to_holder_id -> Nullable<Uuid>,
+        ordinal -> Integer,
+        leaf -> Nullable<Bytea>,
+        refusal -> Nullable<Text>,
     }
 }
 
@@ -884,6 +902,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     issuances,
     items,
     ledger_blocks,
+    ledger_checkpoints,
     ledger_operations,
     manifest_entries,
     merchants,

@@ -8,6 +8,7 @@ use crate::api::review::{ReviewMutation, ReviewQuery};
 use crate::catalog::graphql::{CatalogMutation, CatalogQuery};
 use crate::catalog::subscription::CatalogSubscription;
 use crate::events::graphql::{EventsQuery, EventsSubscription};
+use crate::ledger::graphql::LedgerQuery;
 use crate::sales::graphql::{SalesMutation, SalesQuery};
 use crate::tenancy::graphql::{TenancyMutation, TenancyQuery};
 use crate::wallets::graphql::{WalletsMutation, WalletsQuery};
@@ -23,6 +24,7 @@ pub struct Query(
     ActivitiesQuery,
     SalesQuery,
     WalletsQuery,
+    LedgerQuery,
     EventsQuery,
 );
 

@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::app::sealed_columns;
-use crate::commands::{House, Opening, keys};
-use crate::ledger::embedded::{self, Audit};
+use crate::commands::{House, Opening, keys, ledger};
 use crate::ledger::ledgers::Ledgers;
 use crate::platform::Platform;
 use crate::platform::config::Config;
@@ -119,20 +118,17 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
     report.say("stock", trouble, "every balance is the sum of its ledger");
 
     let enterprises = store::all_enterprises(&HouseTx::read(&platform.database).await?).await?;
-    let (mut trouble, mut blocks, mut operations) = (Vec::new(), 0, 0);
+    let (mut trouble, mut sums) = (Vec::new(), ledger::Sums::default());
     for enterprise in &enterprises {
-        match embedded::audit(platform, enterprise.id).await? {
-            Audit::Whole { blocks: more, operations: also } => {
-                blocks += more;
-                operations += also;
-            }
-            Audit::Broken { block, why } => trouble.push((
-                format!("the chain of `{}` is broken at block {block}: {why}", enterprise.slug),
+        match ledger::look_over(&house.app, enterprise.id, &[]).await? {
+            Ok(found) => sums.add(&found),
+            Err(wrong) => trouble.push((
+                format!("the ledger of `{}` is not what it was: {wrong}", enterprise.slug),
                 "restore the ledger's tables from a backup and find out who changed them".into(),
             )),
         }
     }
-    let fine = format!("{} chains whole: {blocks} blocks, {operations} operations", enterprises.len());
+    let fine = format!("{} chains whole: {sums}", enterprises.len());
     report.say("ledger", trouble, &fine);
 
     let trouble = ledgers_missing(&owner, &house.app.ledgers).await?.into_iter();

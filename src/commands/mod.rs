@@ -4,6 +4,7 @@ pub mod audit;
 pub mod demo;
 pub mod doctor;
 pub mod keys;
+pub mod ledger;
 pub mod manifest;
 pub mod serve;
 pub mod tenants;
@@ -23,7 +24,9 @@ use crate::bridges::tencent::Credentials;
 use crate::bridges::tencent::id_card::{self, IdCardVerification};
 use crate::bridges::tencent::sms::{self, Sender, Sms};
 use crate::bridges::wechat::{self, SignIn};
+use crate::ledger::ledgers::LedgerParts;
 use crate::ledger::model::LedgerKind;
+use crate::ledger::simulator::Faults;
 use crate::platform::Platform;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::config::{Config, Flags, LedgerChoice, RealNameRegister, SmsChannel};
@@ -77,7 +80,12 @@ enum Command {
         #[command(subcommand)]
         command: audit::Command,
     },
-    /// Exchange data keys
+    /// Check proofs of pieces, and the ledger itself
+    Ledger {
+        #[command(subcommand)]
+        command: ledger::Command,
+    },
+    /// Exchange keys, and show those that are public
     Keys {
         #[command(subcommand)]
         command: keys::Command,
@@ -98,6 +106,7 @@ pub async fn run(command_line: CommandLine) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Audit { command } => audit::run(&command),
+        Command::Ledger { command } => ledger::run(&flags, command).await,
         Command::Demo(options) => demo::run(options).await,
         Command::Serve { tenants } => serve::run(Config::load(&flags)?, &tenants).await,
         Command::Migrate => {
@@ -177,12 +186,17 @@ impl House {
         let platform = Platform { database, clock, randomness, master_key, objects };
         let sales = sales_services(&platform, config.development)?;
         let wallets = wallet_services(&platform, config)?;
-        let ledger = match config.ledger {
-            LedgerChoice::Embedded => LedgerKind::Embedded,
-            LedgerChoice::Evm => LedgerKind::Evm,
+        let platform = Arc::new(platform);
+        let faults = config.ledger_faults.as_deref().map(str::parse::<Faults>).transpose();
+        let ledgers = LedgerParts {
+            chosen: match config.ledger {
+                LedgerChoice::Embedded => LedgerKind::Embedded,
+                LedgerChoice::Evm => LedgerKind::Evm,
+            },
+            faults: faults.context("`ledger_faults` cannot be read")?.filter(|_| config.development),
         };
         let public_url = config.public_url.as_deref();
-        let app = App::new(platform, &secrets, sales, wallets, ledger, config.development, public_url)?;
+        let app = App::new(platform, &secrets, sales, wallets, ledgers, config.development, public_url)?;
         Ok(Self { place, app, secrets, telemetry })
     }
 

@@ -7,6 +7,21 @@ use anyhow::{Context, Result};
 
 use crate::ledger::Ledger;
 use crate::ledger::model::LedgerKind;
+use crate::ledger::simulator::Faults;
+
+/// Of what they are made.
+pub struct LedgerParts {
+    /// Keeps what is issued from now on.
+    pub chosen: LedgerKind,
+    /// What shall seem to go wrong with all of them, for development.
+    pub faults: Option<Faults>,
+}
+
+impl Default for LedgerParts {
+    fn default() -> Self {
+        Self { chosen: LedgerKind::Embedded, faults: None }
+    }
+}
 
 /// Each collectible is kept on one of them, chosen when its issuance starts. Work for a ledger that is not among these
 /// waits for a server that has it; `minthouse doctor` says so.

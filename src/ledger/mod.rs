@@ -2,12 +2,24 @@
 //!
 //! A ledger answers late, twice, or not at all. So [`Ledger::submit`] may be repeated under the same operation ID
 //! without doing anything twice, and nothing is believed before [`Ledger::receipts`] says so. To add a ledger,
-//! implement the trait and choose it in `app.rs`.
+//! implement the trait, let `tests/suite/ledgers/conformance.rs` judge it, and choose it in `app.rs`.
+//!
+//! The embedded ledger proves what it says: `record.rs` and `merkle.rs` say what is hashed, `checkpoint.rs` what is
+//! signed, `proof.rs` what a holder takes home and `verify.rs` how it is checked there; `audit.rs` looks at every row.
 
+pub mod audit;
+pub mod checkpoint;
 pub mod embedded;
+pub mod graphql;
+pub mod judge;
 pub mod ledgers;
+pub mod merkle;
 pub mod model;
+pub mod proof;
+pub mod record;
+pub mod simulator;
 pub mod store;
+pub mod verify;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -103,6 +103,8 @@ pub struct Config {
     pub tencent_sms_app_id: Option<String>,
     pub tencent_sms_signature: Option<String>,
     pub tencent_sms_template: Option<String>,
+    /// What shall seem to go wrong with the ledger: `seed=7 rate=200`. For development only.
+    pub ledger_faults: Option<String>,
 }
 
 impl Default for Config {
@@ -134,6 +136,7 @@ impl Default for Config {
             tencent_sms_app_id: None,
             tencent_sms_signature: None,
             tencent_sms_template: None,
+            ledger_faults: None,
         }
     }
 }
@@ -249,6 +252,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "ID")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tencent_sms_template: Option<String>,
+    /// Let the ledger seem to fail, in development [environment: MINTHOUSE_LEDGER_FAULTS; default: no faults]
+    #[arg(long, global = true, value_name = "FAULTS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger_faults: Option<String>,
 }
 
 impl Config {
@@ -283,6 +290,9 @@ impl Config {
         }
         if self.real_name == Some(RealNameRegister::Checksum) && !self.development {
             anyhow::bail!("real_name = \"checksum\" proves nothing; choose \"tencent\", or --development");
+        }
+        if self.ledger_faults.is_some() && !self.development {
+            anyhow::bail!("ledger_faults makes issuances and transfers fail on purpose; take it out, or --development");
         }
         Ok(())
     }

@@ -34,6 +34,13 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// The bytes of lower-case hexadecimal, as [`hex`] writes it and in no other form.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let nibble = |digit: u8| (digit as char).to_digit(16).filter(|_| !digit.is_ascii_uppercase());
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| Some((nibble(pair[0])? << 4 | nibble(*pair.get(1)?)?) as u8)).collect()
+}
+
 /// A sealed text could not be opened: it was sealed under another key or for another purpose, or was changed.
 #[derive(Debug, thiserror::Error)]
 #[error("sealed data does not open under this key; was the master key exchanged?")]
@@ -118,6 +125,14 @@ mod tests {
         assert_ne!(key.seal(randomness, "phone", b"1"), key.seal(randomness, "phone", b"1"));
         assert_eq!(key.hash("phone", b"1"), key.hash("phone", b"1"));
         assert_ne!(key.hash("phone", b"1"), key.hash("name", b"1"));
+    }
+
+    #[test]
+    fn hexadecimal_is_read_as_it_is_written() {
+        assert_eq!(unhex("00ff"), Some(vec![0, 255]));
+        for bad in ["0", "0g", "FF", "é"] {
+            assert_eq!(unhex(bad), None, "{bad}");
+        }
     }
 
     // RFC 4231, test case 2.

@@ -3,6 +3,7 @@
 pub mod codes;
 pub mod identities;
 pub mod personal;
+pub mod positions;
 pub mod transfers;
 pub mod wechat;
 

@@ -4,6 +4,10 @@
 #[expect(dead_code, reason = "what sets a house up and writes the report down is for the bench itself")]
 mod identity;
 
+#[path = "../../benches/ledger.rs"]
+#[expect(dead_code, reason = "what sets a house up and writes the report down is for the bench itself")]
+mod ledger;
+
 use crate::support::app::TestApp;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -38,4 +42,16 @@ async fn the_bench_of_bulk_work_starts_and_ends() {
     for ratio in report["ratios"].as_array().expect("a list") {
         assert!(ratio["value"].as_f64().is_some_and(|value| value > 0.0), "{ratio}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bench_of_the_ledger_starts_and_ends() {
+    let app = TestApp::builder().idle().start().await;
+    let report = ledger::measure(&app.app, app.enterprise("alpha").await, &ledger::Size::TINY).await;
+    let report = report.expect("it ends well").json();
+    let figures = report["figures"].as_array().expect("a list");
+    assert!(
+        figures.len() == 6 && figures.iter().all(|figure| figure["value"].as_f64().is_some_and(|value| value > 0.0)),
+        "{report:#}"
+    );
 }

@@ -113,7 +113,7 @@ async fn what_is_append_only_cannot_be_changed_by_the_server() {
         &url,
         "SELECT table_name || ' ' || privilege_type || ' ' || grantee FROM information_schema.role_table_grants
           WHERE grantee LIKE 'minthouse\\_%' AND grantee <> 'minthouse_owner' AND privilege_type NOT IN ('SELECT', 'INSERT')
-            AND table_name IN ('audit_records', 'stock_entries', 'chance_entries', 'draws', 'events', 'ledger_blocks', 'data_keys',
+            AND table_name IN ('audit_records', 'stock_entries', 'chance_entries', 'draws', 'events', 'ledger_blocks', 'ledger_checkpoints', 'data_keys',
                 'audit_links', 'branches', 'real_name_verifications')",
     );
     assert_eq!(rights, "");

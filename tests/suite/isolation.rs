@@ -67,6 +67,7 @@ const TABLE: &[Line] = &[
     ("Query.item", Either(None), "{ item(id: \"@item\") { id serialText holder { id } } }"),
     ("Query.invitations", Console(Some(Campaigner)), "{ invitations { totalCount nodes { id signIn } } }"),
     ("Query.items", Either(None), "{ items(filter: {holderId: \"@holder\"}) { totalCount nodes { id } } }"),
+    ("Query.ledgerProof", Either(None), "{ ledgerProof(itemId: \"@item\") { document keyId signedAt } }"),
     ("Query.merchant", Operator(None), "{ merchant(id: \"@merchant\") { id merchantNumber } }"),
     ("Query.merchants", Operator(None), "{ merchants(first: 100) { totalCount nodes { id } } }"),
     ("Query.node", Either(None), "{ node(id: \"@activity\") { id __typename } }"),

@@ -15,6 +15,7 @@ mod hosts;
 mod idempotency;
 mod isolation;
 mod issuance;
+mod ledgers;
 mod oidc;
 mod operations;
 mod operators;

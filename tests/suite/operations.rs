@@ -185,6 +185,8 @@ fn rows() -> Vec<(&'static str, Who, Value)> {
         ("ApiClient", Owner, json!({ "id": "@client" })),
         // audit.graphql
         ("AuditRecords", Owner, json!({ "filter": { "subjectId": "@client" }, "first": 10 })),
+        // ledger.graphql
+        ("LedgerProof", Owner, json!({ "itemId": "@item" })),
     ]
 }
 
@@ -225,7 +227,9 @@ impl Stage {
                FROM enterprises WHERE slug = 'alpha' RETURNING id",
         );
         let connection = id::format("connection", connection.parse().expect("a UUID"));
+        let item = app.sql("SELECT id FROM items JOIN enterprises USING (tenant_id) WHERE slug = 'alpha' LIMIT 1");
         let names = BTreeMap::from([
+            ("@item", id::format("item", item.parse().expect("a UUID"))),
             ("@newcomer", newcomers),
             ("@sent", sent),
             ("@document", document),

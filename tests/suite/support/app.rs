@@ -10,7 +10,8 @@ use chrono::TimeDelta;
 use minthouse::api::transport::{CostLimits, Origins, Settings};
 use minthouse::app::App;
 use minthouse::commands::{manifest, sales_services};
-use minthouse::ledger::model::LedgerKind;
+use minthouse::ledger::ledgers::LedgerParts;
+use minthouse::ledger::simulator::Faults;
 use minthouse::platform::Platform;
 use minthouse::platform::clock::{Clock, SystemClock};
 use minthouse::platform::db::embedded::OWNER;
@@ -69,6 +70,7 @@ pub struct Builder {
     worker: bool,
     settings: Settings,
     wechat: Option<String>,
+    faults: Option<Faults>,
 }
 
 impl TestApp {
@@ -87,6 +89,7 @@ impl TestApp {
             worker: true,
             settings,
             wechat: None,
+            faults: None,
         }
     }
 
@@ -224,6 +227,12 @@ impl Builder {
         self
     }
 
+    /// With a ledger that seems to fail in these ways.
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = Some(faults);
+        self
+    }
+
     /// Without background work; `app.settle()` does it when the test wants it.
     pub fn idle(mut self) -> Self {
         self.worker = false;
@@ -242,7 +251,8 @@ impl Builder {
 
     async fn start_on(self, database: String) -> TestApp {
         let world = World::default();
-        let app = app_at(&database, self.connections, self.clock, world.services(self.wechat.as_deref()));
+        let services = world.services(self.wechat.as_deref());
+        let app = app_at(&database, self.connections, self.clock, services, self.faults.as_ref());
         let shutdown = CancellationToken::new();
         let router = app.router(self.settings, recorder(), shutdown.clone()).expect("the schema is sound");
         if self.worker {
@@ -280,10 +290,16 @@ fn objects_folder(database: &str) -> PathBuf {
 
 /// An app on one of the shared cluster's databases. Secrets and randomness are the same in every run.
 pub fn app(database: &str, connections: usize, wallets: WalletServices) -> App {
-    app_at(database, connections, Arc::new(SystemClock), wallets)
+    app_at(database, connections, Arc::new(SystemClock), wallets, None)
 }
 
-fn app_at(database: &str, connections: usize, clock: Arc<dyn Clock>, wallets: WalletServices) -> App {
+fn app_at(
+    database: &str,
+    connections: usize,
+    clock: Arc<dyn Clock>,
+    wallets: WalletServices,
+    faults: Option<&Faults>,
+) -> App {
     let cluster = cluster::shared();
     let pools = PoolSettings { connections, ..PoolSettings::default() };
     let objects = objects_folder(database);
@@ -301,7 +317,8 @@ fn app_at(database: &str, connections: usize, clock: Arc<dyn Clock>, wallets: Wa
         master_key,
     };
     let sales = sales_services(&platform, true).expect("the client for proofs can be made");
-    App::new(platform, secrets(), sales, wallets, LedgerKind::Embedded, true, None).expect("the parts fit together")
+    let ledgers = LedgerParts { faults: faults.cloned(), ..LedgerParts::default() };
+    App::new(Arc::new(platform), secrets(), sales, wallets, ledgers, true, None).expect("the parts fit together")
 }
 
 fn secrets() -> &'static Secrets {

@@ -1,0 +1,55 @@
+//! SQL over where items lie, for comparing them with the ledger.
+
+use diesel::QueryableByName;
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Uuid as SqlUuid};
+
+use crate::catalog::model::CollectibleId;
+use crate::platform::db::statement;
+use crate::platform::fault::Fault;
+use crate::tenancy::scope::TenantTx;
+use crate::wallets::model::{HolderId, ItemId};
+
+/// Where an item lies.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct Position {
+    #[diesel(sql_type = SqlUuid)]
+    pub id: ItemId,
+    #[diesel(sql_type = SqlUuid)]
+    pub collectible_id: CollectibleId,
+    #[diesel(sql_type = Integer)]
+    pub serial: i32,
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    pub holder_id: Option<HolderId>,
+    #[diesel(sql_type = Integer)]
+    pub version: i32,
+}
+
+/// Items that no open transfer is about, in the order of their IDs.
+pub async fn settled_positions(tx: &TenantTx, after: Option<ItemId>, limit: i64) -> Result<Vec<Position>, Fault> {
+    let statement = statement(
+        "SELECT item.id, item.collectible_id, item.serial, item.holder_id, item.version FROM items AS item
+          WHERE item.tenant_id = $1 AND item.id > $2
+            AND NOT EXISTS (SELECT FROM transfers AS transfer
+                 WHERE transfer.tenant_id = $1 AND transfer.item_id = item.id
+                   AND transfer.state IN ('REQUESTED', 'LOCKED', 'SUBMITTED', 'CONFIRMED', 'UNKNOWN'))
+          ORDER BY item.id LIMIT $3",
+    )
+    .bind::<SqlUuid, _>(tx.tenant())
+    .bind::<SqlUuid, _>(after.unwrap_or(ItemId::from_uuid(uuid::Uuid::nil())))
+    .bind::<BigInt, _>(limit);
+    tx.load(statement).await
+}
+
+/// Those of these items that no open transfer is about.
+pub async fn settled_positions_of(tx: &TenantTx, ids: &[ItemId]) -> Result<Vec<Position>, Fault> {
+    let statement = statement(
+        "SELECT item.id, item.collectible_id, item.serial, item.holder_id, item.version FROM items AS item
+          WHERE item.tenant_id = $1 AND item.id = ANY ($2)
+            AND NOT EXISTS (SELECT FROM transfers AS transfer
+                 WHERE transfer.tenant_id = $1 AND transfer.item_id = item.id
+                   AND transfer.state IN ('REQUESTED', 'LOCKED', 'SUBMITTED', 'CONFIRMED', 'UNKNOWN'))",
+    )
+    .bind::<SqlUuid, _>(tx.tenant())
+    .bind::<Array<SqlUuid>, _>(ids.to_vec());
+    tx.load(statement).await
+}

@@ -1,0 +1,117 @@
+//! The simulator does what it says, and the house's own workers come through it.
+
+use std::time::Duration;
+
+use minthouse::catalog::model::CollectibleId;
+use minthouse::ledger::model::{Owner, Receipt};
+use minthouse::ledger::simulator::{Faults, Trouble};
+use minthouse::platform::fault::Fault;
+use minthouse::tenancy::model::HolderId;
+use serde_json::json;
+
+use super::conformance::{Stage, carry_out, issue, owners, piece, transfer};
+use super::embedded::Embedded;
+use crate::support::app::{TestApp, text};
+use crate::support::play::{GIVE, key};
+
+fn plan(plan: &[Trouble]) -> Option<Faults> {
+    Some(Faults { plan: plan.to_vec(), delay: Duration::from_millis(1), ..Faults::default() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_trouble_does_what_it_is_called() {
+    use Trouble::{Behind, Half, LateArrival, LostAnswer, LostRequest, Nothing, Twice, Unheard};
+    // What submitting answers, and what the ledger then knows of two operations.
+    for (trouble, answers, known) in [
+        (Nothing, true, [true, true]),
+        (Trouble::Delay, true, [true, true]),
+        (LostRequest, false, [false, false]),
+        (LostAnswer, false, [true, true]),
+        (LateArrival, false, [false, false]),
+        (Twice, true, [true, true]),
+        (Half, false, [true, false]),
+    ] {
+        let stage = Embedded::with(plan(&[trouble])).await;
+        let ([tenant, _], collectible) = (stage.tenants(), CollectibleId::generate());
+        let operations = [issue(collectible, 1, 1), issue(collectible, 2, 1)];
+        let ids = [operations[0].id, operations[1].id];
+        let answered = stage.ledger().submit(tenant, &operations).await;
+        assert_eq!(answered.is_ok(), answers, "{trouble:?}");
+        assert!(matches!(answered, Ok(()) | Err(Fault::Unavailable(_) | Fault::TimedOut)), "{trouble:?}");
+        let receipts = stage.ledger().receipts(tenant, &ids).await.expect("only the first call is troubled");
+        assert_eq!(ids.map(|id| receipts[&id] != Receipt::Unknown), known, "{trouble:?}");
+        for _ in 0..2 {
+            stage.ledger().receipts(tenant, &ids).await.expect("it answers");
+        }
+        let late = stage.ledger().receipts(tenant, &ids).await.expect("it answers");
+        let arrived = if trouble == LateArrival { [true, true] } else { known };
+        assert_eq!(ids.map(|id| late[&id] != Receipt::Unknown), arrived, "{trouble:?}");
+    }
+    let stage = Embedded::with(plan(&[Nothing, Unheard, Behind, LostAnswer, Nothing, Unheard, Behind])).await;
+    let [tenant, _] = stage.tenants();
+    let issued = issue(CollectibleId::generate(), 1, 1);
+    stage.ledger().submit(tenant, &[issued.clone()]).await.expect("nothing is planned for it");
+    stage.work().await;
+    let ask = async || stage.ledger().receipts(tenant, &[issued.id]).await.map(|mut found| found.remove(&issued.id));
+    assert_eq!(ask().await.expect("it answers"), Some(Receipt::Unknown));
+    assert_eq!(ask().await.expect("it answers"), Some(Receipt::Pending));
+    assert!(matches!(ask().await, Err(Fault::Unavailable(_))));
+    for _ in 0..3 {
+        assert!(matches!(ask().await, Ok(Some(Receipt::Confirmed(_)))), "what was told once is not taken back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_pair_of_troubles_is_come_through() {
+    let mut stage = Embedded::with(None).await;
+    for first in Trouble::ALL {
+        for second in Trouble::ALL {
+            // Over the one database, a new network each time.
+            stage.troubled_by(plan(&[*first, *second, *first]));
+            let ([tenant, _], collectible, holder) = (stage.tenants(), CollectibleId::generate(), HolderId::generate());
+            carry_out(&stage, tenant, &[issue(collectible, 1, 2)]).await;
+            carry_out(&stage, tenant, &[transfer(piece(collectible, 1), None, holder)]).await;
+            let found = owners(&stage, tenant, &[piece(collectible, 1)]).await;
+            assert_eq!(found[&piece(collectible, 1)], stage.ledger().account(tenant, Owner::Holder(holder)));
+        }
+    }
+    assert_eq!(stage.app.sql("SELECT count(*)::text FROM ledger_operations WHERE state <> 'CONFIRMED'"), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transfers_come_through_a_ledger_that_fails() {
+    let faults = Faults { seed: 3, rate: 400, delay: Duration::from_millis(1), ..Faults::default() };
+    let app = TestApp::builder().idle().faults(faults).start().await;
+    let settle = async || {
+        for _ in 0..200 {
+            // A round that the ledger failed is tried again, as the workers do.
+            if app.app.settle().await.is_ok() {
+                return;
+            }
+        }
+        panic!("the background work does not come to an end");
+    };
+    let operator = app.owner("alpha").await;
+    let people = app.people("alpha", 4).await;
+    let items = app.sql("SELECT string_agg(id::text, ' ') FROM (SELECT id FROM items JOIN enterprises USING (tenant_id) WHERE slug = 'alpha' ORDER BY id LIMIT 6) AS some");
+    let items: Vec<String> =
+        items.split(' ').map(|id| minthouse::platform::id::format("item", id.parse().expect("a UUID"))).collect();
+    for round in 0..3 {
+        for (place, item) in items.iter().enumerate() {
+            let to = &people[(place + round) % people.len()].id;
+            let given = app.done(&operator, GIVE, json!({ "item": item, "to": to, "key": key() })).await;
+            assert_eq!(text(&given["transfer"]["state"]), "REQUESTED");
+        }
+        settle().await;
+    }
+    assert_eq!(app.sql("SELECT string_agg(DISTINCT state, ' ') FROM transfers"), "SUCCEEDED");
+    let ledger = "SELECT count(*)::text FROM ledger_operations WHERE kind = 'TRANSFER' AND state = 'CONFIRMED'";
+    assert_eq!(app.sql(ledger), (3 * items.len()).to_string());
+    let wrong = app.sql(
+        "SELECT count(*)::text FROM items WHERE holder_id IS DISTINCT FROM
+            (SELECT to_holder_id FROM ledger_operations AS o WHERE o.tenant_id = items.tenant_id AND o.kind = 'TRANSFER'
+                AND o.collectible_id = items.collectible_id AND o.first_serial = items.serial
+              ORDER BY block_number DESC, position DESC LIMIT 1)",
+    );
+    assert_eq!(wrong, "0");
+}

@@ -1,0 +1,7 @@
+//! Ledgers: what holds of each of them, what the embedded one proves, and what an audit of it finds.
+
+mod conformance;
+mod embedded;
+mod faults;
+mod proofs;
+mod tampering;
