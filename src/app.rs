@@ -30,6 +30,7 @@ use crate::events::bus::Bus;
 use crate::events::relay::RelayJob;
 use crate::ledger::Ledger;
 use crate::ledger::embedded::EmbeddedLedger;
+use crate::ledger::evm::EvmLedger;
 use crate::platform::Platform;
 use crate::platform::address::Block;
 use crate::platform::fault::Fault;
@@ -66,6 +67,8 @@ pub struct App {
     pub sso: Arc<SsoServices>,
     pub bus: Bus,
     pub ledger: Arc<dyn Ledger>,
+    /// Beside the embedded one, if the house has it.
+    pub evm: Option<Arc<EvmLedger>>,
     pub schema: ApiSchema,
     jobs: Vec<Arc<dyn Job>>,
     development: bool,
@@ -130,10 +133,17 @@ impl App {
             sso: sso_services,
             bus,
             ledger,
+            evm: None,
             schema,
             jobs,
             development,
         })
+    }
+
+    /// Lets the house's EVM ledger work along.
+    pub fn join_evm(&mut self, evm: EvmLedger) {
+        self.jobs.extend(evm.jobs());
+        self.evm = Some(Arc::new(evm));
     }
 
     /// Everything that is served over HTTP.

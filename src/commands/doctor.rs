@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::app::sealed_columns;
-use crate::commands::{House, Opening, keys};
+use crate::commands::{House, Opening, keys, ledger_evm};
 use crate::ledger::embedded::{self, Audit};
 use crate::platform::Platform;
 use crate::platform::config::Config;
@@ -121,6 +121,11 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
     }
     let fine = format!("{} chains whole: {blocks} blocks, {operations} operations", enterprises.len());
     report.say("ledger", trouble, &fine);
+
+    if let Some(evm) = &house.app.evm {
+        let (trouble, fine) = ledger_evm::look(evm).await;
+        report.say("evm ledger", trouble, &fine);
+    }
 
     let (trouble, fine) = audit_log(platform).await?;
     report.say("audit log", trouble, &fine);

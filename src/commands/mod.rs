@@ -4,6 +4,7 @@ pub mod audit;
 pub mod demo;
 pub mod doctor;
 pub mod keys;
+pub mod ledger_evm;
 pub mod manifest;
 pub mod serve;
 pub mod tenants;
@@ -81,12 +82,26 @@ enum Command {
         #[command(subcommand)]
         command: keys::Command,
     },
+    /// Look after the ledgers
+    Ledger {
+        #[command(subcommand)]
+        command: LedgerCommand,
+    },
     /// Print the GraphQL schema
     Schema,
     /// Play a whole campaign against a running server and check that the sums agree
     Demo(demo::Options),
     /// Check database, roles, row security, ledger, audit log and keys, and say what to do
     Doctor,
+}
+
+#[derive(Subcommand)]
+enum LedgerCommand {
+    /// The EVM ledger's contract
+    Evm {
+        #[command(subcommand)]
+        command: ledger_evm::Command,
+    },
 }
 
 pub async fn run(command_line: CommandLine) -> Result<ExitCode> {
@@ -107,6 +122,9 @@ pub async fn run(command_line: CommandLine) -> Result<ExitCode> {
         Command::Tenants { command } => tenants::run(&Config::load(&flags)?, command).await,
         Command::Token { command } => token::run(&Config::load(&flags)?, command).await,
         Command::Keys { command } => keys::run(&Config::load(&flags)?, command).await,
+        Command::Ledger { command: LedgerCommand::Evm { command } } => {
+            ledger_evm::run(&Config::load(&flags)?, command).await
+        }
         Command::Doctor => doctor::run(&Config::load(&flags)?).await,
     }
 }
@@ -176,7 +194,10 @@ impl House {
         let platform = Platform { database, clock, randomness, master_key, objects };
         let sales = sales_services(&platform, config.development)?;
         let wallets = wallet_services(&platform, config)?;
-        let app = App::new(platform, &secrets, sales, wallets, config.development, config.public_url.as_deref())?;
+        let mut app = App::new(platform, &secrets, sales, wallets, config.development, config.public_url.as_deref())?;
+        if let Some(options) = &config.ledger.evm {
+            app.join_evm(ledger_evm::ledger(app.platform.clone(), options)?);
+        }
         Ok(Self { place, app, secrets, telemetry })
     }
 

@@ -5,6 +5,7 @@
 //! implement the trait and choose it in `app.rs`.
 
 pub mod embedded;
+pub mod evm;
 pub mod model;
 pub mod store;
 
