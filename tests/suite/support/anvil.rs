@@ -1,16 +1,17 @@
 //! A node of an EVM chain: npm's anvil, a process of its own.
 
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::sync::oneshot;
 
 pub const CHAIN_ID: u64 = 31337;
 
-/// Dropping it ends the process.
+/// Dropping it ends the process, and so does the end of ours.
 pub struct Anvil {
     pub port: u16,
     process: Child,
@@ -23,6 +24,26 @@ fn program(clients: &Path) -> PathBuf {
     clients.join(format!("node_modules/@foundry-rs/anvil-linux-{machine}/bin/anvil"))
 }
 
+/// Runs the program on a thread of its own, which reads what it says for as long as it says something: the kernel ends it
+/// together with that thread, and a test's runtime may end long before.
+fn run(mut command: Command, started: oneshot::Sender<(Child, u16)>) {
+    // SAFETY: prctl is a system call and touches none of the parent's memory.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong);
+            Ok(())
+        })
+    };
+    let mut process = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; run `make clients`"));
+    let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines().map_while(Result::ok);
+    let address = lines.find_map(|line| line.strip_prefix("Listening on ").map(str::to_owned));
+    let address = address.expect("anvil tells where it listens");
+    let port = address.rsplit_once(':').expect("an address has a port").1.trim().parse().expect("it is a number");
+    if started.send((process, port)).is_ok() {
+        lines.for_each(drop);
+    }
+}
+
 impl Anvil {
     /// `clients` is the folder where npm has installed it.
     pub async fn start(clients: &Path, arguments: &[&str]) -> Self {
@@ -32,30 +53,19 @@ impl Anvil {
     /// On a port of the caller's, or any with 0.
     pub async fn start_at(clients: &Path, port: u16, arguments: &[&str]) -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let program = program(clients);
-        let mut process = Command::new(&program)
+        let mut command = Command::new(program(clients));
+        command
             .args(["--port", &port.to_string(), "--accounts", "1", "--chain-id", &CHAIN_ID.to_string()])
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{} cannot be run ({error}); run `make clients`", program.display()));
-        let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
-        let listening = async {
-            while let Some(line) = lines.next_line().await.expect("its output is text") {
-                if let Some(address) = line.strip_prefix("Listening on ") {
-                    let port = address.rsplit_once(':').expect("an address has a port").1;
-                    return port.trim().parse().expect("a port is a number");
-                }
-            }
-            panic!("anvil ended before it listened");
-        };
-        let port = tokio::time::timeout(Duration::from_secs(30), listening).await.expect("anvil starts in time");
-        // What it goes on to say must be read, or it would wait for us.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let http = reqwest::Client::builder().no_proxy().build().expect("the client is sound");
+            .stdout(Stdio::piped());
+        let (started, start) = oneshot::channel();
+        std::thread::spawn(move || run(command, started));
+        let start = tokio::time::timeout(Duration::from_secs(30), start).await.expect("anvil starts in time");
+        let (process, port) = start.expect("anvil starts");
+        // Tests that share it have runtimes of their own, and a connection lives no longer than its runtime.
+        let http =
+            reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().expect("the client is sound");
         Self { port, process, http }
     }
 
@@ -65,10 +75,10 @@ impl Anvil {
 
     /// Asks it to end, as an operator would, and waits until it has written its state.
     pub async fn stop(mut self) {
-        let id = self.process.id().expect("it runs").cast_signed();
         // SAFETY: a signal to a child of ours that has not been waited for.
-        unsafe { libc::kill(id, libc::SIGTERM) };
-        tokio::time::timeout(Duration::from_secs(30), self.process.wait()).await.expect("it ends").expect("it ends");
+        unsafe { libc::kill(self.process.id().cast_signed(), libc::SIGTERM) };
+        let ended = tokio::task::spawn_blocking(move || self.process.wait().expect("it is ours"));
+        tokio::time::timeout(Duration::from_secs(30), ended).await.expect("it ends").expect("it ends");
     }
 
     /// The answer, or the node's own words on why there is none.
@@ -108,5 +118,12 @@ impl Anvil {
     /// How many transactions of an account stand in blocks.
     pub async fn count(&self, account: &str) -> u64 {
         self.number("eth_getTransactionCount", json!([account, "latest"])).await
+    }
+}
+
+impl Drop for Anvil {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
