@@ -164,6 +164,8 @@ pub async fn measure(app: &App, tenant: EnterpriseId, clients: &Path, size: &Siz
         key: Some("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80".into()),
         confirmations: 1,
         poll_milliseconds: 10,
+        // Where blocks are full, anvil now and then loses a transaction that is smaller than those before it.
+        resend_seconds: 2.0,
         ..EvmOptions::default()
     };
     let settings = Settings::read(&options)?;

@@ -80,7 +80,7 @@ pub struct EvmOptions {
     /// How much gas one transaction may use, and how many operations it may carry.
     pub gas_limit: u64,
     pub operations: u32,
-    /// How many transactions may be under way at once.
+    /// How many transactions may wait for a block at once.
     pub in_flight: u32,
     /// How often the chain is looked at.
     pub poll_milliseconds: u64,

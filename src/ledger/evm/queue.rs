@@ -171,7 +171,7 @@ pub async fn open(tx: &HouseTx, account: Account) -> Result<Vec<OpenTransaction>
     Ok(open)
 }
 
-/// Gives nonces to transactions that wait, up to `most` under way. `count` is how many transactions of the account stand
+/// Gives nonces to transactions that wait, up to `most` that stand in no block. `count` is how many transactions of the account stand
 /// in blocks. Under the account's lock, so that no nonce is given out twice.
 pub async fn assign_in(tx: &HouseTx, account: Account, count: u64, most: usize) -> Result<usize, Fault> {
     #[derive(QueryableByName)]
@@ -189,7 +189,8 @@ pub async fn assign_in(tx: &HouseTx, account: Account, count: u64, most: usize) 
     let taken: BTreeSet<u64> = under_way.iter().map(|transaction| transaction.nonce).collect();
     // One more than may be under way, where a gap must be filled by something.
     let gap = nonce::gap(count, &taken);
-    let room = most.saturating_sub(under_way.len()).max(usize::from(gap.is_some()));
+    let unmined = under_way.iter().filter(|transaction| transaction.mined.is_none()).count();
+    let room = most.saturating_sub(unmined).max(usize::from(gap.is_some()));
     if room == 0 {
         return Ok(0);
     }
