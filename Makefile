@@ -8,7 +8,7 @@ ARGS ?=
 clients := tests/clients
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint schema bench-bulk bench-identity bench-ledger packages packages-test clients
+.PHONY: help run demo test lint schema contracts bench-bulk bench-evm bench-identity bench-ledger packages packages-test clients
 # The server stops its database when it is interrupted; make must not remove files or start anything else then.
 .NOTPARALLEL:
 
@@ -21,7 +21,7 @@ run: packages ## Run a development server with the demonstration enterprise; mor
 demo: ## Play a whole campaign against the server that `make run` has started, and check the sums
 	$(CARGO) run --quiet -- demo $(ARGS)
 
-test: packages-test clients lint ## Check everything: formatting, clippy, tests (what CI runs)
+test: packages-test clients contracts/node_modules/.package-lock.json lint ## Check everything: formatting, clippy, tests (what CI runs)
 	$(CARGO) test
 
 lint: packages ## Check formatting, and clippy with warnings denied
@@ -34,6 +34,9 @@ schema: packages ## Write the GraphQL contract to graphql/schema.graphql
 	$(CARGO) run --quiet -- schema > graphql/.schema.graphql.new || { rm -f graphql/.schema.graphql.new; exit 1; }
 	mv graphql/.schema.graphql.new graphql/schema.graphql
 
+contracts: packages-test contracts/node_modules/.package-lock.json ## Compile the EVM contract; writes contracts/out/
+	cd contracts && node build.mjs
+
 bench-identity: packages ## Measure what it costs to know who asks; writes target/bench/identity.json
 	$(CARGO) bench --bench identity
 
@@ -42,6 +45,9 @@ bench-bulk: packages ## Measure issuance against COPY (PIECES=1000000); writes t
 
 bench-ledger: packages ## Measure the embedded ledger, its proofs and their checking; writes target/bench/ledger.json
 	$(CARGO) bench --bench ledger
+
+bench-evm: packages-test clients ## Measure issuing through the EVM ledger on a local node; writes target/bench/evm.json
+	$(CARGO) bench --bench evm
 
 packages: ## Install the system packages that running needs, if any is missing
 	@scripts/system-packages run
@@ -54,4 +60,8 @@ clients: $(if $(wildcard $(clients)/package-lock.json),$(clients)/node_modules/.
 
 $(clients)/node_modules/.package-lock.json: $(clients)/package-lock.json
 	cd $(clients) && npm ci --no-audit --no-fund
+	@touch $@
+
+contracts/node_modules/.package-lock.json: contracts/package-lock.json
+	cd contracts && npm ci --no-audit --no-fund
 	@touch $@

@@ -31,6 +31,7 @@ use crate::events::relay::RelayJob;
 use crate::ledger::Ledger;
 use crate::ledger::checkpoint::LedgerKeys;
 use crate::ledger::embedded::EmbeddedLedger;
+use crate::ledger::evm::EvmLedger;
 use crate::ledger::ledgers::{LedgerParts, Ledgers};
 use crate::ledger::simulator;
 use crate::platform::Platform;
@@ -70,6 +71,8 @@ pub struct App {
     pub bus: Bus,
     pub ledgers: Arc<Ledgers>,
     pub ledger_keys: LedgerKeys,
+    /// Beside the embedded one, if the house has it.
+    pub evm: Option<Arc<EvmLedger>>,
     pub schema: ApiSchema,
     jobs: Vec<Arc<dyn Job>>,
     development: bool,
@@ -98,9 +101,11 @@ impl App {
         let bus = Bus::default();
         let ledger_keys = LedgerKeys::new(&platform.master_key, secrets.ledger_key_generation)?;
         let embedded = Arc::new(EmbeddedLedger::new(platform.clone(), ledger_keys.clone()));
-        let LedgerParts { chosen, faults } = ledgers;
-        let ledgers = [embedded.clone() as Arc<dyn Ledger>];
-        let ledgers = ledgers.map(|ledger| simulator::wrap(ledger, faults.as_ref()));
+        let LedgerParts { chosen, faults, evm } = ledgers;
+        let evm = evm.map(Arc::new);
+        let mut ledgers: Vec<Arc<dyn Ledger>> = vec![embedded.clone()];
+        ledgers.extend(evm.clone().map(|evm| evm as Arc<dyn Ledger>));
+        let ledgers = ledgers.into_iter().map(|ledger| simulator::wrap(ledger, faults.as_ref()));
         let ledgers = Arc::new(Ledgers::new(chosen, ledgers)?);
         let schema = schema::builder()
             .data(platform.clone())
@@ -117,6 +122,7 @@ impl App {
             .data(ledger_keys.clone())
             .finish();
         let mut jobs: Vec<Arc<dyn Job>> = vec![embedded];
+        jobs.extend(evm.iter().flat_map(|evm| evm.jobs()));
         for ledger in ledgers.iter() {
             let (platform, ledger) = (platform.clone(), ledger.clone());
             jobs.push(Arc::new(IssuanceJob { platform: platform.clone(), ledger: ledger.clone() }));
@@ -141,6 +147,7 @@ impl App {
             bus,
             ledgers,
             ledger_keys,
+            evm,
             schema,
             jobs,
             development,

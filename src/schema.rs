@@ -306,6 +306,63 @@ diesel::table! {
 }
 
 diesel::table! {
+    evm_accounts (chain_id, address) {
+        chain_id -> BigInt,
+        address -> Bytea,
+        lease_holder -> Nullable<Uuid>,
+        lease_until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    evm_attempts (tenant_id, transaction_id, hash) {
+        tenant_id -> Uuid,
+        transaction_id -> Uuid,
+        hash -> Bytea,
+        nonce -> BigInt,
+        max_fee -> BigInt,
+        tip -> BigInt,
+        created_at -> Timestamptz,
+        sent_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    evm_operations (tenant_id, operation_id) {
+        tenant_id -> Uuid,
+        operation_id -> Uuid,
+        sequence_id -> Uuid,
+        payload -> Text,
+        state -> Text,
+        reverts -> Integer,
+        transaction_id -> Nullable<Uuid>,
+        block_number -> Nullable<BigInt>,
+        log_index -> Nullable<Integer>,
+        transaction_hash -> Nullable<Bytea>,
+        reason -> Nullable<Text>,
+        submitted_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    evm_transactions (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        chain_id -> BigInt,
+        contract -> Bytea,
+        gas_limit -> BigInt,
+        state -> Text,
+        account -> Nullable<Bytea>,
+        nonce -> Nullable<BigInt>,
+        block_number -> Nullable<BigInt>,
+        block_hash -> Nullable<Bytea>,
+        transaction_hash -> Nullable<Bytea>,
+        missing_since -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     holder_identities (tenant_id, kind, key_hash) {
         tenant_id -> Uuid,
         kind -> Text,
@@ -894,6 +951,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     enterprises,
     event_sequences,
     events,
+    evm_accounts,
+    evm_attempts,
+    evm_operations,
+    evm_transactions,
     holder_identities,
     holders,
     idempotency_keys,

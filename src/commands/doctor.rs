@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::app::sealed_columns;
-use crate::commands::{House, Opening, keys, ledger};
+use crate::commands::{House, Opening, keys, ledger, ledger_evm};
 use crate::ledger::ledgers::Ledgers;
 use crate::platform::Platform;
 use crate::platform::config::Config;
@@ -139,6 +139,10 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
         )
     });
     report.say("ledger work", trouble.collect(), "none waits for a ledger that is not there");
+    if let Some(evm) = &house.app.evm {
+        let (trouble, fine) = ledger_evm::look(evm).await;
+        report.say("evm ledger", trouble, &fine);
+    }
 
     let (trouble, fine) = audit_log(platform).await?;
     report.say("audit log", trouble, &fine);

@@ -1,4 +1,4 @@
-//! `minthouse ledger verify`, `minthouse ledger audit`
+//! `minthouse ledger verify`, `minthouse ledger audit`; `minthouse ledger evm` stands in `ledger_evm.rs`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Subcommand;
 
 use crate::app::App;
-use crate::commands::{House, Opening, keys};
+use crate::commands::{House, Opening, keys, ledger_evm};
 use crate::ledger::audit::{self, Audit};
 use crate::ledger::checkpoint::{Checkpoint, Verifier};
 use crate::ledger::proof::Document;
@@ -39,11 +39,17 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         seen: Vec<PathBuf>,
     },
+    /// The EVM ledger's contract
+    Evm {
+        #[command(subcommand)]
+        command: ledger_evm::Command,
+    },
 }
 
 pub async fn run(flags: &Flags, command: Command) -> Result<ExitCode> {
     match command {
         Command::Verify { file, key } => verify(&file, key),
+        Command::Evm { command } => ledger_evm::run(&Config::load(flags)?, command).await,
         Command::Audit { tenant, seen } => audit(&Config::load(flags)?, tenant.as_deref(), &seen).await,
     }
 }

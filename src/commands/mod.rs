@@ -5,6 +5,7 @@ pub mod demo;
 pub mod doctor;
 pub mod keys;
 pub mod ledger;
+pub mod ledger_evm;
 pub mod manifest;
 pub mod serve;
 pub mod tenants;
@@ -80,7 +81,7 @@ enum Command {
         #[command(subcommand)]
         command: audit::Command,
     },
-    /// Check proofs of pieces, and the ledger itself
+    /// Check proofs of pieces and the ledger itself, and put the contract on a chain
     Ledger {
         #[command(subcommand)]
         command: ledger::Command,
@@ -194,6 +195,7 @@ impl House {
                 LedgerChoice::Evm => LedgerKind::Evm,
             },
             faults: faults.context("`ledger_faults` cannot be read")?.filter(|_| config.development),
+            evm: config.evm.as_ref().map(|options| ledger_evm::ledger(platform.clone(), options)).transpose()?,
         };
         let public_url = config.public_url.as_deref();
         let app = App::new(platform, &secrets, sales, wallets, ledgers, config.development, public_url)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 
 use crate::ledger::Ledger;
+use crate::ledger::evm::EvmLedger;
 use crate::ledger::model::LedgerKind;
 use crate::ledger::simulator::Faults;
 
@@ -15,11 +16,13 @@ pub struct LedgerParts {
     pub chosen: LedgerKind,
     /// What shall seem to go wrong with all of them, for development.
     pub faults: Option<Faults>,
+    /// Beside the embedded one.
+    pub evm: Option<EvmLedger>,
 }
 
 impl Default for LedgerParts {
     fn default() -> Self {
-        Self { chosen: LedgerKind::Embedded, faults: None }
+        Self { chosen: LedgerKind::Embedded, faults: None, evm: None }
     }
 }
 

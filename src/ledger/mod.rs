@@ -10,6 +10,7 @@
 pub mod audit;
 pub mod checkpoint;
 pub mod embedded;
+pub mod evm;
 pub mod graphql;
 pub mod judge;
 pub mod ledgers;

@@ -52,6 +52,67 @@ pub enum LedgerChoice {
     Evm,
 }
 
+/// The form of transactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FeeStyle {
+    /// A base fee that the chain sets, and a tip.
+    #[default]
+    Eip1559,
+    /// One gas price, signed after EIP-155: FISCO BCOS, and chains before London.
+    Legacy,
+}
+
+/// An EVM chain and our contract on it. Every server of a house has the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvmOptions {
+    /// The node's JSON-RPC over HTTP.
+    pub endpoint: String,
+    pub chain_id: u64,
+    /// The address of the contract, as `minthouse ledger evm deploy` has printed it.
+    pub contract: Option<String>,
+    /// The operator account's private key in hexadecimal digits, or the file that holds it.
+    pub key: Option<String>,
+    pub key_file: Option<PathBuf>,
+    /// How many blocks, its own among them, make an operation count as done.
+    pub confirmations: u64,
+    pub fees: FeeStyle,
+    /// What is paid for a unit of gas at most.
+    pub max_fee_gwei: u64,
+    /// How much gas one transaction may use, and how many operations it may carry.
+    pub gas_limit: u64,
+    pub operations: u32,
+    /// How many transactions may wait for a block at once.
+    pub in_flight: u32,
+    /// How often the chain is looked at.
+    pub poll_milliseconds: u64,
+    /// After how long without a sign a transaction is sent again, and after how long with a higher fee.
+    pub resend_seconds: f64,
+    pub stuck_seconds: f64,
+}
+
+impl Default for EvmOptions {
+    fn default() -> Self {
+        Self {
+            endpoint: "http://127.0.0.1:8545".into(),
+            chain_id: 0,
+            contract: None,
+            key: None,
+            key_file: None,
+            confirmations: 12,
+            fees: FeeStyle::default(),
+            max_fee_gwei: 500,
+            gas_limit: 10_000_000,
+            operations: 100,
+            in_flight: 16,
+            poll_milliseconds: 1000,
+            resend_seconds: 15.0,
+            stuck_seconds: 60.0,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -105,6 +166,8 @@ pub struct Config {
     pub tencent_sms_template: Option<String>,
     /// What shall seem to go wrong with the ledger: `seed=7 rate=200`. For development only.
     pub ledger_faults: Option<String>,
+    /// A ledger on an EVM chain: in the file `[evm]`, in the environment `MINTHOUSE_EVM__…`.
+    pub evm: Option<EvmOptions>,
 }
 
 impl Default for Config {
@@ -137,6 +200,7 @@ impl Default for Config {
             tencent_sms_signature: None,
             tencent_sms_template: None,
             ledger_faults: None,
+            evm: None,
         }
     }
 }
@@ -269,7 +333,7 @@ impl Config {
             anyhow::bail!("there is no configuration file {}", file.display());
         }
         figment
-            .merge(Env::prefixed("MINTHOUSE_").ignore(&["config", "vectors"]))
+            .merge(Env::prefixed("MINTHOUSE_").ignore(&["config", "vectors"]).split("__"))
             .merge(Env::raw().only(&["DATABASE_URL"]))
             .merge(Serialized::defaults(flags))
             .extract()

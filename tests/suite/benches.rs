@@ -4,11 +4,16 @@
 #[expect(dead_code, reason = "what sets a house up and writes the report down is for the bench itself")]
 mod identity;
 
+#[path = "../../benches/evm.rs"]
+#[expect(dead_code, reason = "what sets a house up and writes the report down is for the bench itself")]
+mod evm;
+
 #[path = "../../benches/ledger.rs"]
 #[expect(dead_code, reason = "what sets a house up and writes the report down is for the bench itself")]
 mod ledger;
 
 use crate::support::app::TestApp;
+use crate::transport::clients;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bench_of_identity_starts_and_ends() {
@@ -54,4 +59,19 @@ async fn the_bench_of_the_ledger_starts_and_ends() {
         figures.len() == 6 && figures.iter().all(|figure| figure["value"].as_f64().is_some_and(|value| value > 0.0)),
         "{report:#}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bench_of_the_evm_ledger_starts_and_ends() {
+    clients::installed().await;
+    let app = TestApp::builder().idle().start().await;
+    let tenant = app.enterprise("alpha").await;
+    let report = evm::measure(&app.app, tenant, &clients::folder(), &evm::Size::TINY).await;
+    let report = report.expect("it ends well").json();
+    assert_eq!(report["figures"].as_array().map(Vec::len), Some(6), "{report:#}");
+    for figure in report["figures"].as_array().expect("a list") {
+        assert!(figure["value"].as_f64().is_some_and(|value| value > 0.0), "{figure}");
+    }
+    let ratio = &report["ratios"][0];
+    assert!(ratio["value"].as_f64().is_some_and(|value| value > 0.0), "{ratio}");
 }

@@ -10,6 +10,8 @@ mod draws;
 mod embedded;
 mod enterprises;
 mod events;
+mod evm;
+mod evm_trouble;
 mod holders;
 mod hosts;
 mod idempotency;

@@ -1,6 +1,8 @@
 //! What tests stand on.
 
+pub mod anvil;
 pub mod app;
+pub mod chain;
 pub mod cluster;
 pub mod desk;
 pub mod held;

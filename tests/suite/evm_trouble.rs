@@ -1,0 +1,385 @@
+//! The EVM ledger where things go wrong: nodes that restart, forget, reorganise or keep their answers to themselves, and
+//! servers that lose their place. Whatever happens, each operation takes effect once.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use minthouse::catalog::model::CollectibleId;
+use minthouse::ledger::model::{Operation, Owner, Place, Receipt};
+use minthouse::platform::config::{EvmOptions, FeeStyle};
+use minthouse::tenancy::model::HolderId;
+use serde_json::json;
+
+use crate::evm::anvil;
+use crate::support::anvil::Anvil;
+use crate::support::chain::{Chained, issue, options, transfer, turn};
+use crate::transport::clients;
+
+/// The hashes of what was sent, oldest first.
+fn attempts(house: &Chained) -> Vec<String> {
+    let sql = "SELECT coalesce(string_agg('0x' || encode(hash, 'hex'), ',' ORDER BY created_at), '') FROM evm_attempts";
+    house.app.sql(sql).split(',').filter(|hash| !hash.is_empty()).map(str::to_owned).collect()
+}
+
+fn place(receipt: &Receipt) -> &Place {
+    match receipt {
+        Receipt::Confirmed(place) => place,
+        other => panic!("{other:?} where a place was due"),
+    }
+}
+
+/// Takes the database back to before everything.
+const FORGET: &str = "DELETE FROM evm_attempts; DELETE FROM evm_transactions; DELETE FROM evm_operations";
+
+/// How often pieces were issued or moved by this house's account, as the chain's own logs say.
+async fn effects(anvil: &Anvil, house: &Chained) -> usize {
+    let topics = [
+        "TransferSingle(address,address,address,uint256,uint256)",
+        "TransferBatch(address,address,address,uint256[],uint256[])",
+    ]
+    .map(|event| alloy::primitives::keccak256(event).to_string());
+    let filter =
+        json!([{ "address": house.options.contract, "fromBlock": "0x0", "toBlock": "latest", "topics": [topics] }]);
+    anvil.ask("eth_getLogs", filter).await.as_array().expect("a list").len()
+}
+
+fn one() -> Operation {
+    issue(CollectibleId::generate(), 1, 10)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_drops_forgets_replaces_or_stalls_loses_and_doubles_nothing() {
+    // In turns, as each of them holds the whole chain up.
+    let anvil = anvil(&[]).await;
+    dropped_transactions_are_sent_again(&anvil).await;
+    stuck_transactions_pay_more(&anvil, FeeStyle::Eip1559).await;
+    stuck_transactions_pay_more(&anvil, FeeStyle::Legacy).await;
+    the_first_form_may_be_the_one_that_is_mined(&anvil).await;
+    a_stuck_transaction_pays_no_more_than_it_may(&anvil).await;
+    a_spent_nonce_is_exchanged(&anvil).await;
+    a_gap_is_filled(&anvil).await;
+    nothing_is_believed_before_it_is_deep_enough(&anvil).await;
+    a_replaced_block_is_noticed(&anvil).await;
+    a_transaction_without_enough_gas_is_tried_again_one_by_one(&anvil).await;
+}
+
+async fn dropped_transactions_are_sent_again(anvil: &Anvil) {
+    let house = Chained::on(anvil).await;
+    anvil.automine(false).await;
+    let operation = one();
+    house.submit(std::slice::from_ref(&operation)).await;
+    house.turn().await;
+    let sent = attempts(&house);
+    assert_eq!(sent.len(), 1);
+    anvil.ask("anvil_dropTransaction", json!([sent[0]])).await;
+    assert!(anvil.transaction(&sent[0]).await.is_null(), "the node has forgotten it");
+    house.turn().await;
+    assert_eq!(attempts(&house), sent, "the same bytes again");
+    anvil.automine(true).await;
+    anvil.mine(1).await;
+    let receipts = house.settle(std::slice::from_ref(&operation)).await;
+    assert_eq!(place(&receipts[&operation.id]).transaction.as_ref(), Some(&sent[0]));
+    assert_eq!(effects(anvil, &house).await, 1);
+}
+
+async fn stuck_transactions_pay_more(anvil: &Anvil, fees: FeeStyle) {
+    let house = Chained::with(anvil, EvmOptions { stuck_seconds: 0.0, fees, ..options(anvil) }).await;
+    anvil.automine(false).await;
+    let operations = [one(), one()];
+    house.submit(&operations[..1]).await;
+    house.turn().await;
+    house.submit(&operations[1..]).await;
+    for _ in 0..3 {
+        house.turn().await;
+    }
+    // Four forms of the first and three of the second, an eighth dearer each time, under the nonces they had.
+    assert_eq!(
+        house.app.sql("SELECT string_agg(n::text, ',' ORDER BY nonce) FROM (SELECT nonce, count(*) AS n FROM evm_attempts GROUP BY nonce) AS t"),
+        "4,3"
+    );
+    let cheap = "SELECT count(*)::text FROM (
+        SELECT max_fee, tip, lag(max_fee) OVER w AS before, lag(tip) OVER w AS tip_before FROM evm_attempts
+        WINDOW w AS (PARTITION BY nonce ORDER BY created_at)) AS t WHERE max_fee * 8 < before * 9 OR tip * 8 < tip_before * 9";
+    assert_eq!(house.app.sql(cheap), "0");
+    let pool = anvil.ask("txpool_status", json!([])).await;
+    assert_eq!((&pool["pending"], &pool["queued"]), (&json!("0x2"), &json!("0x0")), "the others were replaced");
+    anvil.automine(true).await;
+    anvil.mine(1).await;
+    let receipts = house.settle(&operations).await;
+    let last = attempts(&house);
+    let mined: Vec<&String> =
+        operations.iter().filter_map(|operation| place(&receipts[&operation.id]).transaction.as_ref()).collect();
+    assert!(mined.iter().all(|hash| last.contains(hash)) && !mined.contains(&&last[0]), "a later form was mined");
+    assert_eq!(effects(anvil, &house).await, 2);
+}
+
+async fn the_first_form_may_be_the_one_that_is_mined(anvil: &Anvil) {
+    let house = Chained::with(anvil, EvmOptions { stuck_seconds: 0.0, ..options(anvil) }).await;
+    anvil.automine(false).await;
+    let operation = one();
+    house.submit(std::slice::from_ref(&operation)).await;
+    house.turn().await;
+    let first = attempts(&house)[0].clone();
+    let raw = anvil.ask("eth_getRawTransactionByHash", json!([first])).await;
+    house.turn().await;
+    let both = attempts(&house);
+    assert_eq!(both.len(), 2);
+    // Some miner has kept the first.
+    anvil.ask("anvil_dropTransaction", json!([both[1]])).await;
+    anvil.ask("eth_sendRawTransaction", json!([raw])).await;
+    anvil.automine(true).await;
+    anvil.mine(1).await;
+    let receipts = house.settle(std::slice::from_ref(&operation)).await;
+    assert_eq!(place(&receipts[&operation.id]).transaction.as_ref(), Some(&first));
+    assert_eq!(effects(anvil, &house).await, 1);
+}
+
+async fn a_stuck_transaction_pays_no_more_than_it_may(anvil: &Anvil) {
+    let house = Chained::on(anvil).await;
+    let capped = EvmOptions { stuck_seconds: 0.0, max_fee_gwei: 3, ..house.options.clone() };
+    let ledger = minthouse::commands::ledger_evm::ledger(house.app.app.platform.clone(), &capped).expect("sound");
+    anvil.automine(false).await;
+    let operation = one();
+    house.submit(std::slice::from_ref(&operation)).await;
+    for _ in 0..12 {
+        turn(&ledger).await.expect("it goes on");
+    }
+    assert!(attempts(&house).len() < 12, "it stopped to raise");
+    assert_eq!(house.app.sql("SELECT bool_and(max_fee <= 3000000000)::text FROM evm_attempts"), "true");
+    anvil.automine(true).await;
+    anvil.mine(1).await;
+    house.settle(std::slice::from_ref(&operation)).await;
+}
+
+async fn a_spent_nonce_is_exchanged(anvil: &Anvil) {
+    let house = Chained::on(anvil).await;
+    anvil.automine(false).await;
+    let operation = one();
+    house.submit(std::slice::from_ref(&operation)).await;
+    house.turn().await;
+    let sent = attempts(&house);
+    anvil.ask("anvil_dropTransaction", json!([sent[0]])).await;
+    // Somebody else uses the key.
+    anvil.ask("anvil_impersonateAccount", json!([house.account])).await;
+    let stranger = json!([{ "from": house.account, "to": house.account, "value": "0x1", "nonce": "0x1" }]);
+    anvil.ask("eth_sendTransaction", stranger).await;
+    anvil.automine(true).await;
+    anvil.mine(1).await;
+    assert_eq!(anvil.count(&house.account).await, 2);
+    let receipts = house.settle(std::slice::from_ref(&operation)).await;
+    assert_ne!(place(&receipts[&operation.id]).transaction.as_ref(), Some(&sent[0]));
+    assert_eq!(house.app.sql("SELECT string_agg(nonce::text, ',') FROM evm_transactions"), "2");
+    assert_eq!(effects(anvil, &house).await, 1);
+}
+
+async fn a_gap_is_filled(anvil: &Anvil) {
+    let house = Chained::with(anvil, EvmOptions { operations: 1, ..options(anvil) }).await;
+    anvil.automine(false).await;
+    let operations = [one(), one(), one()];
+    house.submit(&operations).await;
+    house.turn().await;
+    let sent = attempts(&house);
+    assert_eq!(sent.len(), 3);
+    // The first is lost, and with it the database's memory of it, as if it had been settled on a fork that did not stay.
+    anvil.ask("anvil_dropTransaction", json!([sent[0]])).await;
+    house.app.sql("WITH gone AS (UPDATE evm_transactions SET state = 'SETTLED' WHERE nonce = 1 RETURNING id)
+        UPDATE evm_operations SET state = 'WAITING', transaction_id = NULL WHERE transaction_id = (SELECT id FROM gone)");
+    anvil.automine(true).await;
+    anvil.mine(1).await;
+    assert_eq!(anvil.count(&house.account).await, 1, "the others wait above the gap");
+    let receipts = house.settle(&operations).await;
+    assert!(receipts.values().all(|receipt| matches!(receipt, Receipt::Confirmed(_))), "{receipts:#?}");
+    assert_eq!(effects(anvil, &house).await, 3);
+}
+
+async fn nothing_is_believed_before_it_is_deep_enough(anvil: &Anvil) {
+    let house = Chained::with(anvil, EvmOptions { confirmations: 4, ..options(anvil) }).await;
+    let (collectible, holder) = (CollectibleId::generate(), HolderId::generate());
+    let operations = [issue(collectible, 1, 1), transfer(collectible, 1, None, holder)];
+    house.submit(&operations).await;
+    house.turn().await;
+    for depth in 1..4 {
+        house.turn().await;
+        assert_eq!(house.receipt(operations[0].id).await, Receipt::Pending, "{depth} deep");
+        assert_eq!(house.owner_of(collectible, 1).await, None, "{depth} deep");
+        anvil.mine(1).await;
+    }
+    house.turn().await;
+    place(&house.receipt(operations[0].id).await);
+    assert_eq!(house.owner_of(collectible, 1).await, Some(house.account_of(Owner::Holder(holder))));
+}
+
+async fn a_replaced_block_is_noticed(anvil: &Anvil) {
+    let house = Chained::with(anvil, EvmOptions { confirmations: 3, ..options(anvil) }).await;
+    let operations = [one(), one()];
+    house.submit(&operations[..1]).await;
+    house.turn().await;
+    house.turn().await;
+    assert_eq!(house.app.sql("SELECT state FROM evm_transactions"), "MINED");
+    let sent = attempts(&house);
+    // The chain goes another way, without it.
+    anvil.ask("anvil_reorg", json!([1, []])).await;
+    assert_eq!(anvil.count(&house.account).await, 1, "its nonce is free again");
+    house.submit(&operations[1..]).await;
+    house.turn().await;
+    assert_eq!(attempts(&house)[..1], sent, "the same bytes again, before what came later");
+    anvil.mine(3).await;
+    let receipts = house.settle(&operations).await;
+    let (first, second) = (place(&receipts[&operations[0].id]), place(&receipts[&operations[1].id]));
+    assert_eq!(first.transaction.as_ref(), Some(&sent[0]));
+    assert!(first.block < second.block);
+    let receipt = anvil.ask("eth_getTransactionReceipt", json!([sent[0]])).await;
+    assert_eq!(receipt["blockNumber"], json!(format!("{:#x}", first.block)), "where it stands in the end");
+    assert_eq!(effects(anvil, &house).await, 2);
+}
+
+async fn a_transaction_without_enough_gas_is_tried_again_one_by_one(anvil: &Anvil) {
+    let house = Chained::on(anvil).await;
+    let operations = [one(), one(), one()];
+    house.submit(&operations).await;
+    for job in &house.ledger.jobs()[..1] {
+        minthouse::tenancy::worker::round(&**job).await.expect("it is bundled");
+    }
+    house.app.sql("UPDATE evm_transactions SET gas_limit = 120000");
+    let receipts = house.settle(&operations).await;
+    assert!(receipts.values().all(|receipt| matches!(receipt, Receipt::Confirmed(_))), "{receipts:#?}");
+    let states = "SELECT string_agg(state, ',' ORDER BY id) FROM evm_transactions";
+    assert_eq!(house.app.sql(states), "REVERTED,SETTLED,SETTLED,SETTLED");
+    assert_eq!(effects(anvil, &house).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_restarts_forgets_its_pool_and_loses_nothing() {
+    clients::installed().await;
+    let folder = std::env::temp_dir().join(format!("minthouse-evm-state-{}", std::process::id()));
+    let state = folder.to_str().expect("a path").to_owned();
+    let keeps = ["--state", state.as_str()];
+    let first = anvil(&keeps).await;
+    let house = Chained::on(&first).await;
+    let port = first.port;
+    let mined = one();
+    house.carry_out(std::slice::from_ref(&mined)).await;
+    first.automine(false).await;
+    let pending = one();
+    house.submit(std::slice::from_ref(&pending)).await;
+    house.turn().await;
+    let sent = attempts(&house);
+    first.stop().await;
+
+    let fault = turn(&house.ledger).await.expect_err("nobody answers").with_causes();
+    assert!(fault.contains("cannot be reached"), "{fault}");
+    let second = Anvil::start_at(&clients::folder(), port, &keeps).await;
+    assert!(second.transaction(&sent[1]).await.is_null(), "what waited in its memory is gone");
+    house.settle(std::slice::from_ref(&pending)).await;
+    assert_eq!(attempts(&house), sent, "the same bytes again");
+    place(&house.receipt(mined.id).await);
+    assert_eq!(second.count(&house.account).await, 3);
+    drop(second);
+    let _ = std::fs::remove_dir_all(&folder);
+    let _ = std::fs::remove_file(&folder);
+}
+
+/// Hands everything on to a node, and keeps the answers to what is sent to itself while it is told to.
+#[derive(Clone)]
+struct Taciturn {
+    node: String,
+    silent: Arc<AtomicBool>,
+    http: reqwest::Client,
+}
+
+async fn hand_on(State(taciturn): State<Taciturn>, question: Bytes) -> Response {
+    let sends = question.windows(22).any(|part| part == b"eth_sendRawTransaction");
+    let request = taciturn.http.post(&taciturn.node).header("content-type", "application/json").body(question);
+    let answer = request.send().await.expect("anvil answers").bytes().await.expect("anvil answers");
+    if sends && taciturn.silent.load(Ordering::SeqCst) {
+        return StatusCode::GATEWAY_TIMEOUT.into_response();
+    }
+    answer.into_response()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_and_a_lost_database_are_made_up_for_by_asking() {
+    let anvil = anvil(&[]).await;
+    let silent = Arc::new(AtomicBool::new(false));
+    let taciturn = Taciturn { node: anvil.url(), silent: silent.clone(), http: crate::support::app::client() };
+    let router = Router::new().route("/", post(hand_on)).with_state(taciturn);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address: SocketAddr = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let through = EvmOptions { endpoint: format!("http://{address}/"), ..options(&anvil) };
+    let house = Chained::with(&anvil, through).await;
+
+    silent.store(true, Ordering::SeqCst);
+    let (collectible, holder) = (CollectibleId::generate(), HolderId::generate());
+    let operations = [issue(collectible, 1, 2), transfer(collectible, 1, None, holder)];
+    house.submit(&operations).await;
+    let fault = turn(&house.ledger).await.expect_err("there was no answer").with_causes();
+    assert!(fault.contains("cannot be reached"), "{fault}");
+    assert_eq!(house.receipt(operations[0].id).await, Receipt::Pending);
+    assert_eq!(anvil.count(&house.account).await, 2, "and yet it has arrived");
+    let receipts = house.settle(&operations).await;
+    assert_eq!(anvil.count(&house.account).await, 2, "found, not sent again");
+    silent.store(false, Ordering::SeqCst);
+
+    // The database is brought back from before all that: the same operations come in again.
+    house.app.sql(FORGET);
+    assert_eq!(house.receipt(operations[0].id).await, Receipt::Unknown);
+    house.submit(&operations).await;
+    let again = house.settle(&operations).await;
+    assert_eq!(again, receipts, "they stand where they stood");
+    assert_eq!(effects(&anvil, &house).await, 2);
+
+    // And if then one ID stands for something else, that is not taken for done.
+    house.app.sql(FORGET);
+    let other = Operation { id: operations[0].id, ..issue(CollectibleId::generate(), 1, 2) };
+    house.submit(std::slice::from_ref(&other)).await;
+    let refused = house.settle(std::slice::from_ref(&other)).await;
+    assert!(
+        matches!(&refused[&other.id], Receipt::Refused { reason } if reason.contains("another operation")),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_dies_between_any_two_steps_is_continued_by_another() {
+    let anvil = anvil(&[]).await;
+    let house = Chained::on(&anvil).await;
+    let operations = [one(), one()];
+    house.submit(&operations).await;
+    // It dies with the lease in hand, after the transaction was made, after the nonce was given, after it was recorded.
+    let hold = "UPDATE evm_accounts SET lease_holder = gen_random_uuid(), lease_until = now() + interval '1 hour'";
+    let expire = "UPDATE evm_accounts SET lease_until = now() - interval '1 second'";
+    house.turn().await;
+    assert_eq!(attempts(&house).len(), 1);
+    house.app.sql(hold);
+    house.turn().await;
+    assert_eq!(house.receipt(operations[0].id).await, Receipt::Pending, "the account is another's");
+    house.app.sql(expire);
+    let receipts = turn_until_settled(&house, &operations).await;
+    assert!(receipts, "whoever comes next takes it over");
+
+    // Recorded and never sent: the hash is known, the chain does not know it.
+    let late = one();
+    house.submit(std::slice::from_ref(&late)).await;
+    anvil.automine(false).await;
+    house.turn().await;
+    let sent = attempts(&house);
+    anvil.ask("anvil_dropTransaction", json!([sent[1]])).await;
+    // Given a nonce and not recorded.
+    house.app.sql(&format!("DELETE FROM evm_attempts WHERE hash = decode('{}', 'hex')", &sent[1][2..]));
+    anvil.automine(true).await;
+    house.settle(std::slice::from_ref(&late)).await;
+    assert_eq!(effects(&anvil, &house).await, 3);
+}
+
+async fn turn_until_settled(house: &Chained, operations: &[Operation]) -> bool {
+    let receipts = house.settle(operations).await;
+    receipts.values().all(|receipt| matches!(receipt, Receipt::Confirmed(_)))
+}
