@@ -24,7 +24,7 @@ use futures_util::future::{Either, ready, select};
 use futures_util::{StreamExt, stream};
 use minthouse::api::transport::{Gate, Knock, Visitor};
 use minthouse::app::App;
-use minthouse::commands::{sales_services, wallet_services};
+use minthouse::commands::{media_services, sales_services, wallet_services};
 use minthouse::platform::Platform;
 use minthouse::platform::clock::{Clock, SystemClock};
 use minthouse::platform::config::Config;
@@ -156,8 +156,9 @@ async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, E
     let objects = Objects::in_folder(&folder.join("objects"), &master_key, clock.now())?;
     let platform = Platform { database, clock, randomness, master_key, objects };
     let sales = sales_services(&platform, true)?;
-    let wallets = wallet_services(&platform, &Config { development: true, ..Config::default() })?;
-    let app = App::new(platform, &secrets, sales, wallets, true, None)?;
+    let config = Config { development: true, ..Config::default() };
+    let wallets = wallet_services(&platform, &config)?;
+    let app = App::new(platform, &secrets, sales, wallets, media_services(&config), true, None)?;
     let request = EnterpriseRequest {
         slug: "bench".into(),
         name_chinese: "基准".into(),

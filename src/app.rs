@@ -17,6 +17,7 @@ use crate::activities::publish;
 use crate::api::downloads;
 use crate::api::exports::{self, Exports};
 use crate::api::gate::TokenGate;
+use crate::api::media;
 use crate::api::oauth::{self, OAuth};
 use crate::api::schema::{self, ApiSchema};
 use crate::api::server::{self, Surface};
@@ -25,6 +26,8 @@ use crate::api::transport::{self, Settings};
 use crate::api::uploads;
 use crate::bridges::oidc::RelyingParty;
 use crate::catalog::issue::IssuanceJob;
+use crate::catalog::media::MediaServices;
+use crate::catalog::media::job::MediaJob;
 use crate::catalog::model::CollectibleId;
 use crate::events::bus::Bus;
 use crate::events::relay::RelayJob;
@@ -64,6 +67,7 @@ pub struct App {
     pub lanes: Arc<Lanes>,
     pub sales: Arc<SalesServices>,
     pub sso: Arc<SsoServices>,
+    pub media: Arc<MediaServices>,
     pub bus: Bus,
     pub ledger: Arc<dyn Ledger>,
     pub schema: ApiSchema,
@@ -78,6 +82,7 @@ impl App {
         secrets: &Secrets,
         sales: SalesServices,
         wallets: WalletServices,
+        media: MediaServices,
         development: bool,
         public_url: Option<&str>,
     ) -> Result<Self> {
@@ -91,6 +96,7 @@ impl App {
         let relying_party =
             RelyingParty::new(Outbound::new(reach)?, platform.clock.clone(), platform.randomness.clone());
         let sso_services = Arc::new(SsoServices::new(relying_party, public_url, development)?);
+        let media = Arc::new(media);
         let bus = Bus::default();
         let embedded = Arc::new(EmbeddedLedger::new(platform.clone()));
         let ledger: Arc<dyn Ledger> = embedded.clone();
@@ -103,11 +109,13 @@ impl App {
             .data(sales.clone())
             .data(sso_services.clone())
             .data(Arc::new(wallets))
+            .data(media.clone())
             .data::<Arc<dyn Unfinished>>(Arc::new(OpenBusiness))
             .data(bus.clone())
             .finish();
         let jobs: Vec<Arc<dyn Job>> = vec![
             embedded,
+            Arc::new(MediaJob { platform: platform.clone(), services: media.clone() }),
             Arc::new(IssuanceJob { platform: platform.clone(), ledger: ledger.clone() }),
             Arc::new(TransferJob {
                 platform: platform.clone(),
@@ -128,6 +136,7 @@ impl App {
             lanes,
             sales,
             sso: sso_services,
+            media,
             bus,
             ledger,
             schema,
@@ -142,6 +151,7 @@ impl App {
         let proxies: Arc<[Block]> = settings.proxies.clone().into();
         let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
         let downloads = transport::for_pages(downloads::router(self.platform.clone()), &settings.origins);
+        let media = transport::for_pages(media::router(self.platform.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), gate.clone(), settings, shutdown)?;
         let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
         let sign_on = SignOn {
@@ -154,6 +164,7 @@ impl App {
             .merge(uploads)
             .merge(sso::router(sign_on))
             .merge(downloads)
+            .merge(media)
             .merge(server::router(surface))
             .merge(oauth::router(OAuth { gate: gate.clone(), proxies: proxies.clone() }))
             .merge(exports::router(Exports { gate, proxies })))

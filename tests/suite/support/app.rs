@@ -8,12 +8,15 @@ use std::sync::{Arc, OnceLock};
 use chrono::TimeDelta;
 use minthouse::api::transport::{CostLimits, Origins, Settings};
 use minthouse::app::App;
+use minthouse::catalog::media::MediaServices;
+use minthouse::catalog::media::moderation::Blind;
 use minthouse::commands::{manifest, sales_services};
 use minthouse::platform::Platform;
 use minthouse::platform::clock::{Clock, SystemClock};
 use minthouse::platform::db::embedded::OWNER;
 use minthouse::platform::db::{Database, PoolSettings, migrate};
 use minthouse::platform::objects::Objects;
+use minthouse::platform::objects::bucket::Bucket;
 use minthouse::platform::randomness::{Randomness, SeededRandomness};
 use minthouse::platform::secrets::Secrets;
 use minthouse::platform::telemetry;
@@ -67,6 +70,14 @@ pub struct Builder {
     worker: bool,
     settings: Settings,
     wechat: Option<String>,
+    media: Media,
+}
+
+/// Where a test's files lie, and who looks at its media.
+#[derive(Clone, Default)]
+pub struct Media {
+    pub bucket: Option<Bucket>,
+    pub leave_to_the_house: bool,
 }
 
 impl TestApp {
@@ -85,6 +96,7 @@ impl TestApp {
             worker: true,
             settings,
             wechat: None,
+            media: Media::default(),
         }
     }
 
@@ -216,6 +228,11 @@ impl Builder {
         self
     }
 
+    pub fn media(mut self, media: Media) -> Self {
+        self.media = media;
+        self
+    }
+
     /// Without background work; `app.settle()` does it when the test wants it.
     pub fn idle(mut self) -> Self {
         self.worker = false;
@@ -234,7 +251,7 @@ impl Builder {
 
     async fn start_on(self, database: String) -> TestApp {
         let world = World::default();
-        let app = app_at(&database, self.connections, self.clock, world.services(self.wechat.as_deref()));
+        let app = app_at(&database, self.connections, self.clock, world.services(self.wechat.as_deref()), &self.media);
         let shutdown = CancellationToken::new();
         let router = app.router(self.settings, recorder(), shutdown.clone()).expect("the schema is sound");
         if self.worker {
@@ -272,10 +289,10 @@ fn objects_folder(database: &str) -> PathBuf {
 
 /// An app on one of the shared cluster's databases. Secrets and randomness are the same in every run.
 pub fn app(database: &str, connections: usize, wallets: WalletServices) -> App {
-    app_at(database, connections, Arc::new(SystemClock), wallets)
+    app_at(database, connections, Arc::new(SystemClock), wallets, &Media::default())
 }
 
-fn app_at(database: &str, connections: usize, clock: Arc<dyn Clock>, wallets: WalletServices) -> App {
+fn app_at(database: &str, connections: usize, clock: Arc<dyn Clock>, wallets: WalletServices, media: &Media) -> App {
     let cluster = cluster::shared();
     let pools = PoolSettings { connections, ..PoolSettings::default() };
     let objects = objects_folder(database);
@@ -289,11 +306,18 @@ fn app_at(database: &str, connections: usize, clock: Arc<dyn Clock>, wallets: Wa
         database,
         clock,
         randomness,
-        objects: Objects::in_folder(&objects, &master_key, SystemClock.now()).expect("the folder is writable"),
+        objects: match &media.bucket {
+            Some(bucket) => Objects::in_bucket(bucket, &master_key).expect("the settings are sound"),
+            None => Objects::in_folder(&objects, &master_key, SystemClock.now()).expect("the folder is writable"),
+        },
         master_key,
     };
     let sales = sales_services(&platform, true).expect("the client for proofs can be made");
-    App::new(platform, secrets(), sales, wallets, true, None).expect("the parts fit together")
+    let media = MediaServices::new(match media.leave_to_the_house {
+        true => Arc::new(Blind::leaves_all_to_the_house()),
+        false => Arc::new(Blind::passes_all()),
+    });
+    App::new(platform, secrets(), sales, wallets, media, true, None).expect("the parts fit together")
 }
 
 fn secrets() -> &'static Secrets {
