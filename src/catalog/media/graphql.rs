@@ -15,6 +15,7 @@ use crate::api::context::{ContextExt, read};
 use crate::api::payload;
 use crate::api::review::Verdict;
 use crate::api::transport::raise;
+use crate::platform::fault::Fault;
 use crate::platform::page::{CreatedOrder, Page, PageRule};
 use crate::platform::vault::hex;
 use crate::tenancy::graphql::qualifications::SignedAddress;
@@ -135,10 +136,7 @@ impl From<Address> for MediaAddress {
 }
 
 /// A medium as far as the caller may see it by its ID.
-pub async fn look_up(
-    ctx: &Context<'_>,
-    id: MediaId,
-) -> std::result::Result<Option<MediaObject>, crate::platform::fault::Fault> {
+pub async fn look_up(ctx: &Context<'_>, id: MediaId) -> std::result::Result<Option<MediaObject>, Fault> {
     ctx.request().enterprise()?.require(Permission::CatalogRead)?;
     Ok(ctx.loaders().one(id).await?.map(MediaObject))
 }

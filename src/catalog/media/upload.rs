@@ -4,8 +4,6 @@
 //! whoever still has the address can change nothing of what was examined. A file that is refused is taken away, and the
 //! address is free for another try.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -217,7 +215,7 @@ async fn examined(announced: &Media, bytes: Bytes) -> Result<Result<Found, Code>
 /// A file that lies on this machine, for manifests: the same way in without a client.
 pub async fn take(
     platform: &Platform,
-    services: &Arc<MediaServices>,
+    services: &MediaServices,
     scope: &TenantScope,
     request: &UploadRequest,
     bytes: Bytes,
