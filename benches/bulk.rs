@@ -15,10 +15,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use futures_util::SinkExt;
-use minthouse::app::App;
+use minthouse::app::{App, Services};
 use minthouse::catalog::issue;
 use minthouse::catalog::model::CollectibleId;
-use minthouse::commands::{sales_services, wallet_services};
+use minthouse::commands::{media_services, sales_services, wallet_services};
+use minthouse::ledger::ledgers::LedgerParts;
 use minthouse::ledger::model::LedgerKind;
 use minthouse::platform::Platform;
 use minthouse::platform::clock::{Clock, SystemClock};
@@ -162,9 +163,13 @@ async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, E
     let master_key = secrets.master_key()?;
     let objects = Objects::in_folder(&folder.join("objects"), &master_key, clock.now())?;
     let platform = Platform { database, clock, randomness, master_key, objects };
-    let sales = sales_services(&platform, true)?;
-    let wallets = wallet_services(&platform, &Config { development: true, ..Config::default() })?;
-    let app = App::new(platform, &secrets, sales, wallets, LedgerKind::Embedded, true, None)?;
+    let config = Config { development: true, ..Config::default() };
+    let services = Services {
+        sales: sales_services(&platform, true)?,
+        wallets: wallet_services(&platform, &config)?,
+        media: media_services(&config),
+    };
+    let app = App::new(Arc::new(platform), &secrets, services, LedgerParts::default(), true, None)?;
     let request = EnterpriseRequest {
         slug: "bench".into(),
         name_chinese: "基准".into(),

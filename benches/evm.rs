@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use alloy::primitives::TxKind;
 use anyhow::{Context, Result, ensure};
-use minthouse::app::App;
+use minthouse::app::{App, Services};
 use minthouse::bridges::ethereum::Node;
 use minthouse::catalog::model::CollectibleId;
 use minthouse::commands::{ledger_evm, sales_services, wallet_services};
@@ -220,9 +220,13 @@ async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, E
     let master_key = secrets.master_key()?;
     let objects = Objects::in_folder(&folder.join("objects"), &master_key, clock.now())?;
     let platform = Platform { database, clock, randomness, master_key, objects };
-    let sales = sales_services(&platform, true)?;
-    let wallets = wallet_services(&platform, &Config { development: true, ..Config::default() })?;
-    let app = App::new(platform, &secrets, sales, wallets, true, None)?;
+    let config = Config { development: true, ..Config::default() };
+    let services = Services {
+        sales: sales_services(&platform, true)?,
+        wallets: wallet_services(&platform, &config)?,
+        media: media_services(&config),
+    };
+    let app = App::new(Arc::new(platform), &secrets, services, LedgerParts::default(), true, None)?;
     let request = EnterpriseRequest {
         slug: "bench".into(),
         name_chinese: "基准".into(),

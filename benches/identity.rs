@@ -23,9 +23,9 @@ use chrono::TimeDelta;
 use futures_util::future::{Either, ready, select};
 use futures_util::{StreamExt, stream};
 use minthouse::api::transport::{Gate, Knock, Visitor};
-use minthouse::app::App;
-use minthouse::commands::{sales_services, wallet_services};
-use minthouse::ledger::model::LedgerKind;
+use minthouse::app::{App, Services};
+use minthouse::commands::{media_services, sales_services, wallet_services};
+use minthouse::ledger::ledgers::LedgerParts;
 use minthouse::platform::Platform;
 use minthouse::platform::clock::{Clock, SystemClock};
 use minthouse::platform::config::Config;
@@ -157,8 +157,9 @@ pub async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(Ap
     let objects = Objects::in_folder(&folder.join("objects"), &master_key, clock.now())?;
     let platform = Platform { database, clock, randomness, master_key, objects };
     let sales = sales_services(&platform, true)?;
-    let wallets = wallet_services(&platform, &Config { development: true, ..Config::default() })?;
-    let app = App::new(Arc::new(platform), &secrets, sales, wallets, LedgerParts::default(), true, None)?;
+    let config = Config { development: true, ..Config::default() };
+    let services = Services { sales, wallets: wallet_services(&platform, &config)?, media: media_services(&config) };
+    let app = App::new(Arc::new(platform), &secrets, services, LedgerParts::default(), true, None)?;
     let request = EnterpriseRequest {
         slug: "bench".into(),
         name_chinese: "基准".into(),

@@ -17,6 +17,7 @@ use crate::activities::publish;
 use crate::api::downloads;
 use crate::api::exports::{self, Exports};
 use crate::api::gate::TokenGate;
+use crate::api::media;
 use crate::api::oauth::{self, OAuth};
 use crate::api::schema::{self, ApiSchema};
 use crate::api::server::{self, Surface};
@@ -25,6 +26,8 @@ use crate::api::transport::{self, Settings};
 use crate::api::uploads;
 use crate::bridges::oidc::RelyingParty;
 use crate::catalog::issue_job::IssuanceJob;
+use crate::catalog::media::MediaServices;
+use crate::catalog::media::job::MediaJob;
 use crate::catalog::model::CollectibleId;
 use crate::events::bus::Bus;
 use crate::events::relay::RelayJob;
@@ -68,6 +71,7 @@ pub struct App {
     pub lanes: Arc<Lanes>,
     pub sales: Arc<SalesServices>,
     pub sso: Arc<SsoServices>,
+    pub media: Arc<MediaServices>,
     pub bus: Bus,
     pub ledgers: Arc<Ledgers>,
     pub ledger_keys: LedgerKeys,
@@ -78,13 +82,19 @@ pub struct App {
     development: bool,
 }
 
+/// What reaches out of the house, by who needs it.
+pub struct Services {
+    pub sales: SalesServices,
+    pub wallets: WalletServices,
+    pub media: MediaServices,
+}
+
 impl App {
     /// `public_url` is the web origin that browsers know the server under; in development their own word for it will do.
     pub fn new(
         platform: Arc<Platform>,
         secrets: &Secrets,
-        sales: SalesServices,
-        wallets: WalletServices,
+        services: Services,
         ledgers: LedgerParts,
         development: bool,
         public_url: Option<&str>,
@@ -93,11 +103,13 @@ impl App {
         let standings = Arc::new(Standings::new(platform.clone()));
         let hosts = Arc::new(Hosts::new(platform.clone()));
         let lanes = Arc::new(Lanes::new(platform.clone()));
+        let Services { sales, wallets, media } = services;
         let sales = Arc::new(sales);
         let reach = if development { Reach::Anywhere } else { Reach::Public };
         let relying_party =
             RelyingParty::new(Outbound::new(reach)?, platform.clock.clone(), platform.randomness.clone());
         let sso_services = Arc::new(SsoServices::new(relying_party, public_url, development)?);
+        let media = Arc::new(media);
         let bus = Bus::default();
         let ledger_keys = LedgerKeys::new(&platform.master_key, secrets.ledger_key_generation)?;
         let embedded = Arc::new(EmbeddedLedger::new(platform.clone(), ledger_keys.clone()));
@@ -116,6 +128,7 @@ impl App {
             .data(sales.clone())
             .data(sso_services.clone())
             .data(Arc::new(wallets))
+            .data(media.clone())
             .data::<Arc<dyn Unfinished>>(Arc::new(OpenBusiness))
             .data(bus.clone())
             .data(ledgers.clone())
@@ -128,7 +141,8 @@ impl App {
             jobs.push(Arc::new(IssuanceJob { platform: platform.clone(), ledger: ledger.clone() }));
             jobs.push(Arc::new(TransferJob { platform, ledger, arrivals: Arc::new(ToItsCause) }));
         }
-        let others: [Arc<dyn Job>; 5] = [
+        let others: [Arc<dyn Job>; 6] = [
+            Arc::new(MediaJob { platform: platform.clone(), services: media.clone() }),
             Arc::new(OrderExpiryJob { platform: platform.clone() }),
             Arc::new(QualificationExpiryJob { platform: platform.clone() }),
             Arc::new(RelayJob { platform: platform.clone(), bus: bus.clone() }),
@@ -144,6 +158,7 @@ impl App {
             lanes,
             sales,
             sso: sso_services,
+            media,
             bus,
             ledgers,
             ledger_keys,
@@ -160,6 +175,7 @@ impl App {
         let proxies: Arc<[Block]> = settings.proxies.clone().into();
         let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
         let downloads = transport::for_pages(downloads::router(self.platform.clone()), &settings.origins);
+        let media = transport::for_pages(media::router(self.platform.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), gate.clone(), settings, shutdown)?;
         let surface = Surface {
             platform: self.platform.clone(),
@@ -177,6 +193,7 @@ impl App {
             .merge(uploads)
             .merge(sso::router(sign_on))
             .merge(downloads)
+            .merge(media)
             .merge(server::router(surface))
             .merge(oauth::router(OAuth { gate: gate.clone(), proxies: proxies.clone() }))
             .merge(exports::router(Exports { gate, proxies })))

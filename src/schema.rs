@@ -157,6 +157,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    collectible_changes (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        collectible_id -> Uuid,
+        version -> Integer,
+        action -> Text,
+        actor_kind -> Text,
+        actor_id -> Uuid,
+        fields -> Json,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     collectible_stocks (tenant_id, collectible_id) {
         tenant_id -> Uuid,
         collectible_id -> Uuid,
@@ -186,6 +200,14 @@ diesel::table! {
         version -> Integer,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        cover_id -> Nullable<Uuid>,
+        media_id -> Nullable<Uuid>,
+        media_sm3 -> Nullable<Bytea>,
+        copyright_proof_id -> Nullable<Uuid>,
+        filing_number -> Text,
+        flag -> Text,
+        metadata -> Text,
+        attributes -> Json,
     }
 }
 
@@ -515,6 +537,28 @@ diesel::table! {
 }
 
 diesel::table! {
+    media (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        file_name -> Text,
+        media_type -> Text,
+        size -> BigInt,
+        sha256 -> Nullable<Bytea>,
+        sm3 -> Nullable<Bytea>,
+        width -> Nullable<Integer>,
+        height -> Nullable<Integer>,
+        state -> Text,
+        same_as -> Nullable<Uuid>,
+        moderation -> Text,
+        moderation_remark -> Nullable<Text>,
+        thumbnail -> Text,
+        published_at -> Nullable<Timestamptz>,
+        version -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     merchants (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -752,6 +796,21 @@ diesel::table! {
         version -> Integer,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        cover_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    series_changes (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        series_id -> Uuid,
+        version -> Integer,
+        action -> Text,
+        actor_kind -> Text,
+        actor_id -> Uuid,
+        fields -> Json,
+        created_at -> Timestamptz,
     }
 }
 
@@ -940,6 +999,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     branches,
     chance_entries,
     claims,
+    collectible_changes,
     collectible_stocks,
     collectibles,
     data_keys,
@@ -966,6 +1026,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     ledger_checkpoints,
     ledger_operations,
     manifest_entries,
+    media,
     merchants,
     offers,
     operators,
@@ -984,6 +1045,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     refresh_tokens,
     reviews,
     series,
+    series_changes,
     sessions,
     sso_attempts,
     sso_connections,

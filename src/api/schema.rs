@@ -5,7 +5,9 @@ use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 use crate::activities::graphql::{ActivitiesMutation, ActivitiesQuery};
 use crate::api::node::NodeQuery;
 use crate::api::review::{ReviewMutation, ReviewQuery};
+use crate::catalog::graphql::designs::DesignMutation;
 use crate::catalog::graphql::{CatalogMutation, CatalogQuery};
+use crate::catalog::media::graphql::{MediaMutation, MediaQuery};
 use crate::catalog::subscription::CatalogSubscription;
 use crate::events::graphql::{EventsQuery, EventsSubscription};
 use crate::ledger::graphql::LedgerQuery;
@@ -21,6 +23,7 @@ pub struct Query(
     TenancyQuery,
     ReviewQuery,
     CatalogQuery,
+    MediaQuery,
     ActivitiesQuery,
     SalesQuery,
     WalletsQuery,
@@ -34,6 +37,8 @@ pub struct Mutation(
     TenancyMutation,
     ReviewMutation,
     CatalogMutation,
+    DesignMutation,
+    MediaMutation,
     ActivitiesMutation,
     SalesMutation,
     WalletsMutation,

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 
 use crate::catalog::issuance::Issuance;
+use crate::catalog::media;
+use crate::catalog::media::model::{Media, MediaId};
 use crate::catalog::model::{Allotment, AllotmentId, Collectible, CollectibleId, CollectibleStock, Series, SeriesId};
 use crate::catalog::store;
 use crate::platform::fault::Fault;
@@ -37,6 +39,14 @@ impl Batch for CollectibleId {
 
     async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, Collectible>, Fault> {
         store::collectibles_by_id(tx, keys).await
+    }
+}
+
+impl Batch for MediaId {
+    type Value = Media;
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, Media>, Fault> {
+        media::store::by_id(tx, keys).await
     }
 }
 

@@ -2,6 +2,9 @@
 
 pub mod issuances;
 
+pub mod changes;
+pub mod designs;
+
 use std::collections::{BTreeMap, HashMap};
 
 use diesel::sql_types::{Array, Integer, Text, Uuid as SqlUuid};
@@ -20,23 +23,6 @@ use crate::platform::page::Page;
 use crate::schema::{allotments, collectible_stocks, collectibles, series};
 use crate::tenancy::scope::TenantTx;
 
-pub struct Texts<'a> {
-    pub name: (&'a str, &'a str),
-    pub description: (&'a str, &'a str),
-}
-
-pub async fn insert_series_in(tx: &TenantTx, id: SeriesId, texts: &Texts<'_>) -> Result<Series, Fault> {
-    let row = (
-        series::tenant_id.eq(tx.tenant()),
-        series::id.eq(id),
-        series::name_chinese.eq(texts.name.0.to_owned()),
-        series::name_english.eq(texts.name.1.to_owned()),
-        series::description_chinese.eq(texts.description.0.to_owned()),
-        series::description_english.eq(texts.description.1.to_owned()),
-    );
-    tx.one(insert_into(series::table).values(row).returning(Series::as_returning())).await
-}
-
 pub async fn series_by_id(tx: &TenantTx, ids: &[SeriesId]) -> Result<HashMap<SeriesId, Series>, Fault> {
     let query = series::table.filter(series::tenant_id.eq(tx.tenant())).filter(series::id.eq_any(ids.to_vec()));
     let rows: Vec<Series> = tx.load(query.select(Series::as_select())).await?;
@@ -50,43 +36,6 @@ pub async fn list_series(tx: &TenantTx, page: &Page<SeriesId>) -> Result<Vec<Ser
 
 pub async fn count_series(tx: &TenantTx) -> Result<i64, Fault> {
     tx.one(series::table.filter(series::tenant_id.eq(tx.tenant())).count()).await
-}
-
-pub struct NewCollectible<'a> {
-    pub id: CollectibleId,
-    pub series_id: SeriesId,
-    pub texts: Texts<'a>,
-    pub author: &'a str,
-    pub image_url: &'a str,
-    pub supply: i32,
-    pub first_serial: i32,
-}
-
-pub async fn insert_collectible_in(tx: &TenantTx, new: &NewCollectible<'_>) -> Result<Collectible, Fault> {
-    let row = (
-        collectibles::tenant_id.eq(tx.tenant()),
-        collectibles::id.eq(new.id),
-        collectibles::series_id.eq(new.series_id),
-        collectibles::name_chinese.eq(new.texts.name.0.to_owned()),
-        collectibles::name_english.eq(new.texts.name.1.to_owned()),
-        collectibles::description_chinese.eq(new.texts.description.0.to_owned()),
-        collectibles::description_english.eq(new.texts.description.1.to_owned()),
-        collectibles::author.eq(new.author.to_owned()),
-        collectibles::image_url.eq(new.image_url.to_owned()),
-        collectibles::supply.eq(new.supply),
-        collectibles::first_serial.eq(new.first_serial),
-    );
-    let collectible =
-        tx.one(insert_into(collectibles::table).values(row).returning(Collectible::as_returning())).await?;
-    let stock = (
-        collectible_stocks::tenant_id.eq(tx.tenant()),
-        collectible_stocks::collectible_id.eq(new.id),
-        collectible_stocks::supply.eq(new.supply),
-        collectible_stocks::unallotted.eq(new.supply),
-        collectible_stocks::next_serial.eq(new.first_serial),
-    );
-    tx.execute_exactly(1, insert_into(collectible_stocks::table).values(stock)).await?;
-    Ok(collectible)
 }
 
 pub async fn collectibles_by_id(

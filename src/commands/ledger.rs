@@ -12,6 +12,7 @@ use crate::app::App;
 use crate::commands::{House, Opening, keys, ledger_evm};
 use crate::ledger::audit::{self, Audit};
 use crate::ledger::checkpoint::{Checkpoint, Verifier};
+use crate::ledger::model::LedgerKind;
 use crate::ledger::proof::Document;
 use crate::ledger::verify::{self, Proven};
 use crate::platform::config::{Config, Flags};
@@ -171,7 +172,10 @@ pub async fn look_over(app: &App, tenant: EnterpriseId, seen: &[Checkpoint]) -> 
         Audit::Whole { blocks, operations, checkpoints } => (blocks, operations, checkpoints),
         Audit::Wrong(wrong) => return Ok(Err(wrong.to_string())),
     };
-    let (items, difference) = reconcile::compare(&app.platform, &*app.ledger, tenant).await?;
+    let Some(embedded) = app.ledgers.get(LedgerKind::Embedded) else {
+        return Err(Fault::internal(anyhow::anyhow!("there is no server without the embedded ledger")));
+    };
+    let (items, difference) = reconcile::compare(&app.platform, &**embedded, tenant).await?;
     if let Some(difference) = difference {
         let Difference { item, piece, held_by, ledger_says } = difference;
         let (serial, collectible) = (piece.serial, piece.collectible);

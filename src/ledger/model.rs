@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{Queryable, Selectable};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::catalog::model::CollectibleId;
@@ -34,10 +35,13 @@ words! {
     }
 }
 
-/// What an operation says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What an operation says. Its JSON is how it waits for a chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Content {
+    #[serde(rename_all = "camelCase")]
     Issue { collectible_id: CollectibleId, first_serial: i32, count: i32 },
+    #[serde(rename_all = "camelCase")]
     Transfer { collectible_id: CollectibleId, serial: i32, from: Option<HolderId>, to: HolderId },
 }
 

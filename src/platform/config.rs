@@ -113,6 +113,16 @@ impl Default for EvmOptions {
     }
 }
 
+/// What becomes of media that come in, as long as nobody looks at them for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ModerationChannel {
+    /// All of them pass.
+    Pass,
+    /// All of them wait for the house's word.
+    Review,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -168,6 +178,19 @@ pub struct Config {
     pub ledger_faults: Option<String>,
     /// A ledger on an EVM chain: in the file `[evm]`, in the environment `MINTHOUSE_EVM__…`.
     pub evm: Option<EvmOptions>,
+    /// What becomes of media that come in. Without it they pass in development and wait for the house elsewhere.
+    pub moderation: Option<ModerationChannel>,
+    /// The bucket of S3 that uploaded files lie in. Without it they lie in the data folder.
+    pub s3_bucket: Option<String>,
+    pub s3_region: String,
+    /// The address of a service other than Amazon's.
+    pub s3_endpoint: Option<String>,
+    /// Whether the bucket's name stands in the host rather than in the path.
+    pub s3_bucket_in_host: bool,
+    pub s3_access_key: Option<String>,
+    pub s3_secret_key: Option<String>,
+    /// Whether clients put media into the bucket themselves.
+    pub s3_direct_uploads: bool,
 }
 
 impl Default for Config {
@@ -201,6 +224,14 @@ impl Default for Config {
             tencent_sms_template: None,
             ledger_faults: None,
             evm: None,
+            moderation: None,
+            s3_bucket: None,
+            s3_region: "us-east-1".into(),
+            s3_endpoint: None,
+            s3_bucket_in_host: false,
+            s3_access_key: None,
+            s3_secret_key: None,
+            s3_direct_uploads: false,
         }
     }
 }
@@ -320,6 +351,38 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "FAULTS")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ledger_faults: Option<String>,
+    /// What becomes of media that come in [environment: MINTHOUSE_MODERATION; default: pass in development, review elsewhere]
+    #[arg(long, global = true, value_name = "CHANNEL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moderation: Option<ModerationChannel>,
+    /// The bucket of S3 that uploaded files lie in [environment: MINTHOUSE_S3_BUCKET; default: the data folder]
+    #[arg(long, global = true, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_bucket: Option<String>,
+    /// The bucket's region [environment: MINTHOUSE_S3_REGION; default: us-east-1]
+    #[arg(long, global = true, value_name = "REGION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_region: Option<String>,
+    /// The address of a service other than Amazon's [environment: MINTHOUSE_S3_ENDPOINT]
+    #[arg(long, global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_endpoint: Option<String>,
+    /// The bucket's name stands in the host [environment: MINTHOUSE_S3_BUCKET_IN_HOST; default: in the path]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_bucket_in_host: Option<bool>,
+    /// The access key of S3 [environment: MINTHOUSE_S3_ACCESS_KEY]
+    #[arg(long, global = true, value_name = "ID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_access_key: Option<String>,
+    /// The secret key of S3 [environment: MINTHOUSE_S3_SECRET_KEY]
+    #[arg(long, global = true, value_name = "KEY", hide = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_secret_key: Option<String>,
+    /// Clients put media into the bucket themselves [environment: MINTHOUSE_S3_DIRECT_UPLOADS]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_direct_uploads: Option<bool>,
 }
 
 impl Config {

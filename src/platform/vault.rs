@@ -16,6 +16,15 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     hash
 }
 
+/// Reads what [`hex`] writes of a SHA-256, in either case.
+pub fn read_sha256(text: &str) -> Option<[u8; 32]> {
+    let digits = text.trim().as_bytes();
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let pairs: Option<Vec<u8>> =
+        digits.chunks(2).map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect();
+    pairs?.try_into().ok()
+}
+
 pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
     for part in parts {
@@ -104,6 +113,15 @@ impl std::fmt::Debug for SealingKey {
 mod tests {
     use super::*;
     use crate::platform::randomness::SeededRandomness;
+
+    #[test]
+    fn a_sha256_is_64_hexadecimal_digits() {
+        let digits = "00ff".repeat(16);
+        assert_eq!(read_sha256(&digits.to_uppercase()).map(Vec::from), Some([0, 255].repeat(16)));
+        for refused in ["", &digits[1..], &digits[2..], &"0g".repeat(32), &"é".repeat(32)] {
+            assert_eq!(read_sha256(refused), None, "{refused}");
+        }
+    }
 
     #[test]
     fn what_is_sealed_opens_only_for_its_purpose_and_unchanged() {

@@ -94,6 +94,8 @@ words! {
         Enterprise = "ENTERPRISE",
         /// A licence, a filing or a proof.
         Qualification = "QUALIFICATION",
+        /// A file that moderation is unsure of.
+        Media = "MEDIA",
     }
 }
 
@@ -257,6 +259,7 @@ codes!(SignInErrorCode, SignInUserError, {
 codes!(ReviewErrorCode, ReviewUserError, {
     NotFound = "NOT_FOUND": "没有找到该审核项。" / "There is no such review; list the open ones with `reviews`.",
     AlreadyDecided = "ALREADY_DECIDED": "该审核项已有结论。" / "This review was already decided; the subject must be submitted again.",
+    MediaNotPassed = "MEDIA_NOT_PASSED": "所用介质未通过内容审核，只能驳回，或先处理该介质。" / "Not all of its media have passed moderation; decide on those first, or reject it.",
     RemarkRequired = "REMARK_REQUIRED": "驳回时必须填写审核意见。" / "A rejection needs a remark that tells the enterprise what to change.",
 });
 

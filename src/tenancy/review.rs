@@ -75,6 +75,13 @@ pub async fn open_of(tx: &TenantTx, subject: Uuid) -> Result<Option<ReviewId>, F
     .await
 }
 
+/// Whether the house has ever been asked about a subject.
+pub async fn was_opened(tx: &TenantTx, subject: Uuid) -> Result<bool, Fault> {
+    let opened =
+        reviews::table.filter(reviews::tenant_id.eq(tx.tenant())).filter(reviews::subject_id.eq(subject)).count();
+    Ok(tx.one::<i64, _, _>(opened).await? > 0)
+}
+
 pub async fn find(tx: &HouseTx, id: ReviewId) -> Result<Option<Review>, Fault> {
     tx.optional(reviews::table.filter(reviews::id.eq(id)).select(Review::as_select())).await
 }

@@ -34,7 +34,7 @@ pub async fn compare(
     let (mut after, mut compared) = (None, 0);
     loop {
         let tx = scope.read(&platform.database).await?;
-        let settled = positions::settled_positions(&tx, after, STEP).await?;
+        let settled = positions::settled_positions(&tx, ledger.kind(), after, STEP).await?;
         drop(tx);
         let Some(last) = settled.last() else { return Ok((compared, None)) };
         after = Some(last.id);

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, client, text};
 use crate::support::desk::code_of;
+use crate::support::media::{design_of, png, words};
 use crate::support::tenants::{CREDIT_CODE, SUSPEND, branch_of, pdf, registration_of};
 
 /// Root fields of the other parts, whose operations do not stand here (yet).
@@ -23,7 +24,7 @@ const ELSEWHERE: &[&str] = &[
     "node", "nodes", "reviews", "reviewDecide", "events", "eventTypes",
     "activities", "activity", "activityCreate", "activityDraw", "activityEnd", "activityPause", "activityPublish",
     "activityResume", "activitySubmit", "airdrop", "airdropStart", "claimTake", "claims", "draws",
-    "collectible", "collectibleCreate", "collectibleIssue", "collectibleSubmit", "collectibles", "series", "seriesCreate", "seriesList",
+    "collectibleIssue", "collectibleSubmit",
     "domain", "domainCreate", "domainVerify", "domains", "merchant", "merchantCreate", "merchantVerify", "merchants",
     "offerCreate", "offers", "order", "orderCancel", "orderPaymentStart", "orderPlace", "orders", "sandboxPay",
     "item", "items", "transfer", "transferCancel", "transferStart", "transfers",
@@ -90,6 +91,35 @@ fn rows() -> Vec<(&'static str, Who, Value)> {
         ("EnterpriseSuspend", House, json!({ "id": "@gamma", "reason": "test" })),
         ("EnterpriseResume", House, json!({ "id": "@gamma" })),
         ("EnterpriseClose", House, json!({ "id": "@gamma", "reason": "test" })),
+        // catalogue.graphql
+        (
+            "MediaUploadCreate",
+            Owner,
+            json!({ "input": { "fileName": "dragon.png", "contentType": "image/png", "size": png(1).len() } }),
+        ),
+        ("MediaUploadComplete", Owner, json!({ "id": "@media" })),
+        ("Media", Owner, json!({ "id": "@media" })),
+        ("MediaList", Owner, json!({ "first": 10, "moderations": ["PASS"] })),
+        (
+            "SeriesCreate",
+            Owner,
+            json!({ "input": { "name": words("系", "S"), "description": words("", ""), "coverId": "@media" } }),
+        ),
+        ("CollectibleCreate", Owner, json!({ "input": design_of("@series", &json!({ "media": "@media" })) })),
+        ("CollectibleUpdate", Owner, json!({ "input": { "id": "@collectible", "version": 1, "mediaId": null } })),
+        ("Collectible", Owner, json!({ "id": "@collectible" })),
+        ("CollectibleHistory", Owner, json!({ "id": "@collectible", "first": 10 })),
+        ("Collectibles", Owner, json!({ "seriesId": "@series", "first": 10 })),
+        ("SeriesUpdate", Owner, json!({ "input": { "id": "@series", "version": 1, "coverId": null } })),
+        ("Series", Owner, json!({ "id": "@series" })),
+        ("SeriesList", Owner, json!({ "first": 10 })),
+        ("CollectibleDelete", Owner, json!({ "id": "@collectible" })),
+        (
+            "MediaModerate",
+            House,
+            json!({ "enterpriseId": "@enterprise", "id": "@media", "verdict": "REJECT", "reason": "test" }),
+        ),
+        ("MediaDelete", Owner, json!({ "id": "@media" })),
         // branches.graphql
         ("BranchCreate", Partner, branch_of("corp-1")),
         ("Branch", Partner, json!({ "corpOpenId": "corp-1" })),
@@ -263,6 +293,16 @@ impl Stage {
                 &[("@code", self.app.world.messages.to(PHONE))]
             }
             "SignIn" => &[("@holder", text(&payload["holder"]["id"])), ("@holderToken", text(&payload["token"]))],
+            "MediaUploadCreate" => {
+                self.app.put_to(&text(&payload["upload"]["path"]), &png(1)).await;
+                &[("@media", text(&payload["media"]["id"]))]
+            }
+            "MediaUploadComplete" => {
+                self.app.settle().await;
+                &[]
+            }
+            "SeriesCreate" => &[("@series", text(&payload["series"]["id"]))],
+            "CollectibleCreate" => &[("@collectible", text(&payload["collectible"]["id"]))],
             "AddWeChatApp" => &[("@wechat", text(&payload["wechatApp"]["id"]))],
             "SendWalletCode" => &[("@walletCode", self.app.world.messages.to(PHONE))],
             "OpenWallet" => &[("@personToken", text(&payload["token"]))],

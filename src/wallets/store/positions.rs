@@ -1,9 +1,10 @@
 //! SQL over where items lie, for comparing them with the ledger.
 
 use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Integer, Nullable, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Integer, Nullable, Text, Uuid as SqlUuid};
 
 use crate::catalog::model::CollectibleId;
+use crate::ledger::model::LedgerKind;
 use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::tenancy::scope::TenantTx;
@@ -24,10 +25,17 @@ pub struct Position {
     pub version: i32,
 }
 
-/// Items that no open transfer is about, in the order of their IDs.
-pub async fn settled_positions(tx: &TenantTx, after: Option<ItemId>, limit: i64) -> Result<Vec<Position>, Fault> {
+/// Items on this ledger that no open transfer is about, in the order of their IDs.
+pub async fn settled_positions(
+    tx: &TenantTx,
+    ledger: LedgerKind,
+    after: Option<ItemId>,
+    limit: i64,
+) -> Result<Vec<Position>, Fault> {
     let statement = statement(
         "SELECT item.id, item.collectible_id, item.serial, item.holder_id, item.version FROM items AS item
+           JOIN issuances AS issuance
+             ON issuance.tenant_id = $1 AND issuance.collectible_id = item.collectible_id AND issuance.ledger = $4
           WHERE item.tenant_id = $1 AND item.id > $2
             AND NOT EXISTS (SELECT FROM transfers AS transfer
                  WHERE transfer.tenant_id = $1 AND transfer.item_id = item.id
@@ -36,7 +44,8 @@ pub async fn settled_positions(tx: &TenantTx, after: Option<ItemId>, limit: i64)
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<SqlUuid, _>(after.unwrap_or(ItemId::from_uuid(uuid::Uuid::nil())))
-    .bind::<BigInt, _>(limit);
+    .bind::<BigInt, _>(limit)
+    .bind::<Text, _>(ledger);
     tx.load(statement).await
 }
 
