@@ -1,14 +1,11 @@
 //! The benches start and end; what they measure is nobody's business here.
 
-#[path = "../../benches/identity.rs"]
-#[expect(dead_code, reason = "what sets a house up and writes the report down is for the bench itself")]
-mod identity;
-
 #[path = "../../benches/ledger.rs"]
 #[expect(dead_code, reason = "what sets a house up and writes the report down is for the bench itself")]
 mod ledger;
 
 use crate::support::app::TestApp;
+use ledger::identity;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bench_of_identity_starts_and_ends() {
