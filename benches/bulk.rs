@@ -20,7 +20,6 @@ use minthouse::catalog::issue;
 use minthouse::catalog::model::CollectibleId;
 use minthouse::commands::{media_services, sales_services, wallet_services};
 use minthouse::ledger::ledgers::LedgerParts;
-use minthouse::ledger::model::LedgerKind;
 use minthouse::platform::Platform;
 use minthouse::platform::clock::{Clock, SystemClock};
 use minthouse::platform::config::Config;

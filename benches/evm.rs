@@ -21,6 +21,7 @@ use minthouse::app::{App, Services};
 use minthouse::bridges::ethereum::Node;
 use minthouse::catalog::model::CollectibleId;
 use minthouse::commands::{ledger_evm, sales_services, wallet_services};
+use minthouse::ledger::ledgers::LedgerParts;
 use minthouse::ledger::Ledger;
 use minthouse::ledger::evm::deploy::{Deployment, deploy};
 use minthouse::ledger::evm::settings::Settings;

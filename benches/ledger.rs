@@ -4,7 +4,7 @@
 
 #[path = "identity.rs"]
 #[expect(dead_code, reason = "the house that it sets up and its report are wanted, not what it measures")]
-mod identity;
+pub mod identity;
 
 use std::time::Instant;
 

@@ -1,9 +1,5 @@
 //! The benches start and end; what they measure is nobody's business here.
 
-#[path = "../../benches/identity.rs"]
-#[expect(dead_code, reason = "what sets a house up and writes the report down is for the bench itself")]
-mod identity;
-
 #[path = "../../benches/evm.rs"]
 #[expect(dead_code, reason = "what sets a house up and writes the report down is for the bench itself")]
 mod evm;
@@ -14,6 +10,7 @@ mod ledger;
 
 use crate::support::app::TestApp;
 use crate::transport::clients;
+use ledger::identity;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bench_of_identity_starts_and_ends() {

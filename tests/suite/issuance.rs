@@ -38,7 +38,7 @@ impl Scene {
     async fn start() -> Self {
         let app = TestApp::builder().idle().start().await;
         let tenant = app.enterprise("alpha").await;
-        let sealer = Arc::new(EmbeddedLedger::new(app.app.platform.clone()));
+        let sealer = Arc::new(EmbeddedLedger::new(app.app.platform.clone(), app.app.ledger_keys.clone()));
         Self { app, tenant, sealer }
     }
 
@@ -425,7 +425,7 @@ async fn progress_is_told_from_the_first_to_the_last_piece() {
     let app = TestApp::start().await;
     let scene = Scene {
         tenant: app.enterprise("alpha").await,
-        sealer: Arc::new(EmbeddedLedger::new(app.app.platform.clone())),
+        sealer: Arc::new(EmbeddedLedger::new(app.app.platform.clone(), app.app.ledger_keys.clone())),
         app,
     };
     let app = &scene.app;

@@ -4,6 +4,7 @@
 //! cases judge a ledger that misbehaves on purpose.
 
 use std::collections::{HashMap, HashSet};
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -134,7 +135,7 @@ async fn assert_owner(stage: &dyn Stage, tenant: EnterpriseId, piece: Piece, own
 pub async fn what_is_submitted_twice_is_done_once(stage: &mut dyn Stage) {
     let ([tenant, _], collectible, holder) = (stage.tenants(), CollectibleId::generate(), HolderId::generate());
     let issued = issue(collectible, 1, 10);
-    let first = carry_out(stage, tenant, &[issued.clone()]).await;
+    let first = carry_out(stage, tenant, from_ref(&issued)).await;
     let moved = transfer(piece(collectible, 3), None, holder);
     submit(stage, tenant, &[moved.clone(), moved.clone()]).await;
     submit(stage, tenant, &[issued.clone(), moved.clone()]).await;
@@ -144,7 +145,7 @@ pub async fn what_is_submitted_twice_is_done_once(stage: &mut dyn Stage) {
 
     // The first under an ID is the one; what else comes under it is not even looked at.
     let other = Operation { id: issued.id, ..issue(CollectibleId::generate(), 1, 10) };
-    assert_eq!(carry_out(stage, tenant, &[other.clone()]).await, first);
+    assert_eq!(carry_out(stage, tenant, from_ref(&other)).await, first);
     let Content::Issue { collectible_id, .. } = other.content else { unreachable!("it is an issue") };
     assert_eq!(owners(stage, tenant, &[piece(collectible_id, 1)]).await, HashMap::new());
 }
@@ -160,9 +161,9 @@ pub async fn submitting_at_once_under_one_id_does_it_once(stage: &mut dyn Stage)
     for sent in futures_util::future::join_all(at_once).await {
         sent.expect("it does not panic");
     }
-    let place = carry_out(stage, tenant, &[moved.clone()]).await;
+    let place = carry_out(stage, tenant, from_ref(&moved)).await;
     assert_owner(stage, tenant, piece(collectible, 1), Owner::Holder(holder)).await;
-    submit(stage, tenant, &[moved.clone()]).await;
+    submit(stage, tenant, from_ref(&moved)).await;
     assert_eq!(carry_out(stage, tenant, &[moved]).await, place);
 }
 
@@ -268,10 +269,10 @@ pub async fn enterprises_do_not_touch_each_other(stage: &mut dyn Stage) {
     let ([one, other], collectible, holder) = (stage.tenants(), CollectibleId::generate(), HolderId::generate());
     let own = piece(collectible, 1);
     let issued = issue(collectible, 1, 3);
-    carry_out(stage, one, &[issued.clone()]).await;
+    carry_out(stage, one, from_ref(&issued)).await;
     assert_eq!(owners(stage, other, &[own]).await, HashMap::new());
     let stolen = transfer(own, None, holder);
-    assert!(matches!(carry(stage, other, &[stolen.clone()]).await[&stolen.id], Receipt::Refused { .. }));
+    assert!(matches!(carry(stage, other, from_ref(&stolen)).await[&stolen.id], Receipt::Refused { .. }));
 
     // The same IDs are other operations there.
     let theirs = [Operation { id: issued.id, ..issue(collectible, 100, 3) }];
@@ -286,9 +287,9 @@ pub async fn enterprises_do_not_touch_each_other(stage: &mut dyn Stage) {
 pub async fn a_restart_in_the_middle_loses_and_doubles_nothing(stage: &mut dyn Stage) {
     let ([tenant, _], collectible, holder) = (stage.tenants(), CollectibleId::generate(), HolderId::generate());
     let issued = issue(collectible, 1, 20);
-    let _ = stage.ledger().submit(tenant, &[issued.clone()]).await;
+    let _ = stage.ledger().submit(tenant, from_ref(&issued)).await;
     stage.restart().await;
-    let first = carry_out(stage, tenant, &[issued.clone()]).await;
+    let first = carry_out(stage, tenant, from_ref(&issued)).await;
     let moves: Vec<Operation> = (1..=20).map(|serial| transfer(piece(collectible, serial), None, holder)).collect();
     let _ = stage.ledger().submit(tenant, &moves).await;
     stage.work().await;
@@ -327,7 +328,7 @@ pub async fn what_is_confirmed_stays_confirmed(stage: &mut dyn Stage) {
     let (mut giver, mut receiver) = (None, one);
     for _ in 0..4 {
         let next = transfer(own, giver, receiver);
-        places.extend(carry_out(stage, tenant, &[next.clone()]).await);
+        places.extend(carry_out(stage, tenant, from_ref(&next)).await);
         done.push(next);
         (giver, receiver) = (Some(receiver), if receiver == one { two } else { one });
         assert_eq!(carry_out(stage, tenant, &done).await, places);

@@ -1,5 +1,6 @@
 //! The simulator does what it says, and the house's own workers come through it.
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use minthouse::catalog::model::CollectibleId;
@@ -11,8 +12,8 @@ use serde_json::json;
 
 use super::conformance::{Stage, carry_out, issue, owners, piece, transfer};
 use super::embedded::Embedded;
-use crate::support::app::{TestApp, text};
-use crate::support::play::{GIVE, key};
+use crate::support::app::TestApp;
+use crate::support::play::{GIVE, TAKE, key};
 
 fn plan(plan: &[Trouble]) -> Option<Faults> {
     Some(Faults { plan: plan.to_vec(), delay: Duration::from_millis(1), ..Faults::default() })
@@ -50,7 +51,7 @@ async fn each_trouble_does_what_it_is_called() {
     let stage = Embedded::with(plan(&[Nothing, Unheard, Behind, LostAnswer, Nothing, Unheard, Behind])).await;
     let [tenant, _] = stage.tenants();
     let issued = issue(CollectibleId::generate(), 1, 1);
-    stage.ledger().submit(tenant, &[issued.clone()]).await.expect("nothing is planned for it");
+    stage.ledger().submit(tenant, from_ref(&issued)).await.expect("nothing is planned for it");
     stage.work().await;
     let ask = async || stage.ledger().receipts(tenant, &[issued.id]).await.map(|mut found| found.remove(&issued.id));
     assert_eq!(ask().await.expect("it answers"), Some(Receipt::Unknown));
@@ -92,21 +93,28 @@ async fn transfers_come_through_a_ledger_that_fails() {
         panic!("the background work does not come to an end");
     };
     let operator = app.owner("alpha").await;
-    let people = app.people("alpha", 4).await;
-    let items = app.sql("SELECT string_agg(id::text, ' ') FROM (SELECT id FROM items JOIN enterprises USING (tenant_id) WHERE slug = 'alpha' ORDER BY id LIMIT 6) AS some");
-    let items: Vec<String> =
-        items.split(' ').map(|id| minthouse::platform::id::format("item", id.parse().expect("a UUID"))).collect();
-    for round in 0..3 {
-        for (place, item) in items.iter().enumerate() {
-            let to = &people[(place + round) % people.len()].id;
-            let given = app.done(&operator, GIVE, json!({ "item": item, "to": to, "key": key() })).await;
-            assert_eq!(text(&given["transfer"]["state"]), "REQUESTED");
+    let (activity, _) = app.activity(&operator, "DRAW").await;
+    let people = app.people("alpha", 3).await;
+    for person in people.iter().chain(&people) {
+        let claim = app.draw(person, &activity).await["claim"]["id"].take();
+        app.done(&person.token, TAKE, json!({ "id": claim, "key": key() })).await;
+    }
+    settle().await;
+    for _ in 0..3 {
+        let items = app.ok(Some(&operator), "{ items { nodes { id holder { id } } } }", json!({})).await;
+        let items = items["items"]["nodes"].as_array().expect("a list").clone();
+        assert_eq!(items.len(), 6, "each has got what they drew");
+        for item in items {
+            let giver = people.iter().position(|person| item["holder"]["id"] == person.id).expect("one of them has it");
+            let to = &people[(giver + 1) % people.len()].id;
+            app.done(&operator, GIVE, json!({ "item": item["id"], "to": to, "key": key() })).await;
         }
         settle().await;
     }
     assert_eq!(app.sql("SELECT string_agg(DISTINCT state, ' ') FROM transfers"), "SUCCEEDED");
     let ledger = "SELECT count(*)::text FROM ledger_operations WHERE kind = 'TRANSFER' AND state = 'CONFIRMED'";
-    assert_eq!(app.sql(ledger), (3 * items.len()).to_string());
+    assert_eq!(app.sql(ledger), "24", "six were drawn and given on three times, none of them twice");
+    assert_eq!(app.sql("SELECT count(*)::text FROM ledger_operations WHERE state <> 'CONFIRMED'"), "0");
     let wrong = app.sql(
         "SELECT count(*)::text FROM items WHERE holder_id IS DISTINCT FROM
             (SELECT to_holder_id FROM ledger_operations AS o WHERE o.tenant_id = items.tenant_id AND o.kind = 'TRANSFER'

@@ -262,11 +262,8 @@ async fn what_is_sealed_anew_lacks_the_houses_signature() {
     assert!(wrong.why.contains("sealed anew") && wrong.why.contains("signed checkpoint"), "{wrong}");
 
     // The house does not go on from it, nor sign it.
-    let owner = house.app.owner("alpha").await;
-    let item = house.ask("SELECT id FROM items WHERE $t AND holder_id IS NULL LIMIT 1");
-    let item = minthouse::platform::id::format("item", item.parse().expect("a UUID"));
-    let to = house.app.person("alpha", 1).await.id;
-    house.app.done(&owner, GIVE, json!({ "item": item, "to": to, "key": key() })).await;
+    let next = issue(CollectibleId::generate(), 1, 1);
+    house.app.app.ledger.submit(house.tenant, &[next]).await.expect("the database answers");
     let fault = house.app.app.settle().await.expect_err("the sealer looks at what it goes on from");
     assert!(fault.with_causes().contains("minthouse ledger audit"), "{}", fault.with_causes());
 
