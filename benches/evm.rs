@@ -20,7 +20,7 @@ use anyhow::{Context, Result, ensure};
 use minthouse::app::{App, Services};
 use minthouse::bridges::ethereum::Node;
 use minthouse::catalog::model::CollectibleId;
-use minthouse::commands::{ledger_evm, sales_services, wallet_services};
+use minthouse::commands::{ledger_evm, media_services, sales_services, wallet_services};
 use minthouse::ledger::ledgers::LedgerParts;
 use minthouse::ledger::Ledger;
 use minthouse::ledger::evm::deploy::{Deployment, deploy};

@@ -14,6 +14,7 @@
 
 pub mod bucket;
 mod download;
+mod presign;
 mod ticket;
 
 use std::fmt;
@@ -27,13 +28,13 @@ use aws_lc_rs::digest;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::{Stream, StreamExt};
-use object_store::aws::AmazonS3;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt, WriteMultipart};
 use uuid::Uuid;
 
 pub use self::download::Download;
+use self::presign::Presigner;
 pub use self::ticket::{NoTicket, Ticket};
 use crate::platform::fault::Fault;
 use crate::platform::id;
@@ -134,7 +135,7 @@ pub enum Within {
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
     /// Where clients put their files into the store themselves.
-    signer: Option<Arc<AmazonS3>>,
+    signer: Option<Arc<Presigner>>,
     tickets: SealingKey,
     part_bytes: usize,
 }
@@ -159,12 +160,10 @@ impl Objects {
     /// Where a client may put one object of exactly the ticket's size, until the ticket expires: a path at this service
     /// ([`Self::upload_path`]), or a whole address at the store. What lies there afterwards may still be replaced by
     /// whoever has the address, so it has to be taken from there ([`Self::put`]) before it is relied on.
-    pub async fn upload_address(&self, ticket: &Ticket, now: DateTime<Utc>) -> Result<String, Fault> {
+    pub fn upload_address(&self, ticket: &Ticket, now: DateTime<Utc>) -> String {
         match &self.signer {
-            Some(signer) => {
-                bucket::put_address(signer, ticket, (ticket.expires_at - now).to_std().unwrap_or_default()).await
-            }
-            None => Ok(self.upload_path(ticket)),
+            Some(signer) => signer.put(&ticket.key.to_string(), ticket.max_bytes, now, ticket.expires_at - now),
+            None => self.upload_path(ticket),
         }
     }
 

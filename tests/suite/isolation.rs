@@ -247,7 +247,7 @@ impl Stage {
             text(&found.as_object().expect("fields").values().next().expect("one")["nodes"][0]["id"])
         };
         let ids = BTreeMap::from([
-            ("@series", first("{ seriesList { nodes { id } } }").await),
+            ("@series", first("{ seriesList(orderBy: CREATED_AT_ASC) { nodes { id } } }").await),
             ("@domain", first("{ domains { nodes { id } } }").await),
             ("@merchant", first("{ merchants { nodes { id } } }").await),
             ("@transfer", first("{ transfers { nodes { id } } }").await),

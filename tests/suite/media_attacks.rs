@@ -200,7 +200,7 @@ async fn nobody_uses_or_sees_anothers_media() {
 async fn a_film_is_no_cover_and_what_is_not_there_is_no_work() {
     let gallery = Gallery::open(Store::Folder).await;
     let (app, owner) = (&gallery.app, gallery.app.owner("alpha").await);
-    let film = b"\0\0\0\x14ftypisom\0\0\0\0isom\0\0\0\x0cmoovabcd".to_vec();
+    let film = b"\0\0\0\x14ftypisom\0\0\0\0isom\0\0\0\x0cmoovabcd\0\0\0\x0cmdatabcd".to_vec();
     let film = app.medium(&owner, "video/mp4", &film).await;
     assert_eq!(app.look(&owner, &film).await["thumbnail"], Value::Null);
     let (series, _) = app.design(&owner, json!({ "media": film })).await;

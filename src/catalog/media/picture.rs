@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn a_claim_of_too_many_pixels_is_refused_before_anything_is_decoded() {
         let mut bytes = written(&DynamicImage::from(RgbImage::new(1, 1)), ImageFormat::Png);
-        for (width, height) in [(60_000_u32, 60_000_u32), (16_385, 1), (1, 16_385), (8_000, 5_001), (u32::MAX >> 1, 1)]
+        for (width, height) in
+            [(60_000_u32, 60_000_u32), (16_385, 1), (1, 16_385), (8_000, 5_001), (1_000_000, 1_000_000)]
         {
             bytes[16..20].copy_from_slice(&width.to_be_bytes());
             bytes[20..24].copy_from_slice(&height.to_be_bytes());

@@ -146,10 +146,10 @@ fn gif(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Boxes up to the file's last byte; one of them is the film's table of contents.
+/// Boxes up to the file's last byte; among them the film's table of contents, and the film.
 fn mp4(bytes: &[u8]) -> Option<usize> {
     let mut walk = Walk::new(bytes, 0);
-    let mut has_contents = false;
+    let (mut has_contents, mut has_film) = (false, false);
     while walk.at < bytes.len() {
         let begin = walk.at;
         let short = walk.big_u32()?;
@@ -164,10 +164,11 @@ fn mp4(bytes: &[u8]) -> Option<usize> {
             return None;
         }
         has_contents |= name == b"moov";
+        has_film |= name == b"mdat";
         let read = walk.at - begin;
         walk.take(length.checked_sub(read)?)?;
     }
-    has_contents.then_some(walk.at)
+    (has_contents && has_film).then_some(walk.at)
 }
 
 /// The length that the header gives, filled with chunks of which the first is JSON.
@@ -246,6 +247,7 @@ mod tests {
     #[test]
     fn a_film_needs_its_table_of_contents_and_may_not_end_anywhere() {
         assert!(!is_whole(MediaType::Mp4, b"\0\0\0\x14ftypisom\0\0\0\0avc1"));
+        assert!(!is_whole(MediaType::Mp4, b"\0\0\0\x14ftypisom\0\0\0\0avc1\0\0\0\x08mdat"));
         assert!(!is_whole(MediaType::Mp4, b"\0\0\0\x14ftypisom\0\0\0\0avc1\0\0\0\x08moov\0\0\0\0mdat<script>"));
     }
 

@@ -7,11 +7,10 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use object_store::aws::{AmazonS3, AmazonS3Builder, S3CopyIfNotExists};
-use object_store::signer::{HeaderValue, Method, SignedUrlOptions, Signer};
+use object_store::aws::{AmazonS3Builder, S3CopyIfNotExists};
 
-use super::{Objects, Ticket, unavailable};
-use crate::platform::fault::Fault;
+use super::Objects;
+use super::presign::Presigner;
 use crate::platform::vault::SealingKey;
 
 /// The smallest part that S3 takes, but for the last.
@@ -48,20 +47,7 @@ impl Objects {
             builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
         }
         let store = Arc::new(builder.build().with_context(|| format!("cannot use the bucket `{}`", bucket.name))?);
-        let signer = bucket.direct.then(|| store.clone());
+        let signer = bucket.direct.then(|| Presigner::new(bucket)).transpose()?.map(Arc::new);
         Ok(Self { store, signer, tickets: master_key.derive("uploads"), part_bytes: BUCKET_PART })
     }
-}
-
-/// Where a client may put what the ticket allows, by a signature of the bucket's own. The length is signed with it: the
-/// bucket takes exactly so many bytes.
-pub(super) async fn put_address(
-    signer: &AmazonS3,
-    ticket: &Ticket,
-    life: std::time::Duration,
-) -> Result<String, Fault> {
-    let length = HeaderValue::from(ticket.max_bytes);
-    let options = SignedUrlOptions::default().with_signed_header(http::header::CONTENT_LENGTH, length);
-    let url = signer.signed_url_opts(Method::PUT, &ticket.key.path(), life, &options).await.map_err(unavailable)?;
-    Ok(url.into())
 }

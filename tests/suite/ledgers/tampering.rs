@@ -38,7 +38,7 @@ impl House {
         }
         // A block of two, so that there is an order.
         let runs = [7000, 8000].map(|first| issue(CollectibleId::generate(), first, 10));
-        house.app.app.ledger.submit(tenant, &runs).await.expect("the database answers");
+        house.embedded().submit(tenant, &runs).await.expect("the database answers");
         house.app.settle().await;
         for (kept, table) in TABLES {
             house.app.sql(&format!("CREATE TABLE {kept} AS SELECT * FROM {table}"));
@@ -263,7 +263,7 @@ async fn what_is_sealed_anew_lacks_the_houses_signature() {
 
     // The house does not go on from it, nor sign it.
     let next = issue(CollectibleId::generate(), 1, 1);
-    house.app.app.ledger.submit(house.tenant, &[next]).await.expect("the database answers");
+    house.embedded().submit(house.tenant, &[next]).await.expect("the database answers");
     let fault = house.app.app.settle().await.expect_err("the sealer looks at what it goes on from");
     assert!(fault.with_causes().contains("minthouse ledger audit"), "{}", fault.with_causes());
 
