@@ -178,7 +178,7 @@ async fn reserve(
         return Err(Refusal::code(BranchErrorCode::NotAPartner));
     }
     if partner.state != EnterpriseState::Active {
-        return Err(Fault::Inactive(partner.state.as_str()).into());
+        return Err(partner.state.refusing().into());
     }
     let (id, is_new) = branches::reserve_in(&tx, corp_open_id).await?;
     if is_new {

@@ -57,7 +57,7 @@ pub async fn create(
             let client = ApiClientId::from_uuid(scope.actor().id);
             Identity::PartnerClient { partner, client, secret, scope: scopes }
         }
-        _ => return Err(Fault::WrongCaller("a token of the partner's own").into()),
+        _ => return Err(Fault::wrong_caller("合作方自己的令牌", "a token of the partner's own").into()),
     };
     audit::record_in(&tx, "branchTokenCreate", id.uuid(), None, &scopes).await?;
     tx.commit().await?;
