@@ -188,8 +188,12 @@ async fn a_document_is_what_its_bytes_are() {
 
     // What differs, and what only calls itself a PDF.
     let announced = app.done(&owner, ANNOUNCE, announce(bytes.len(), b"something else")).await;
-    assert_eq!(app.put(&text(&announced["upload"]["path"]), &bytes).await, 201);
-    assert_eq!(app.refused(&owner, ARRIVED, json!({ "id": announced["document"]["id"] })).await, ["UPLOAD_DIFFERS"]);
+    let address = text(&announced["upload"]["path"]);
+    assert_eq!(app.put(&address, &bytes).await, 422);
+    assert_eq!(app.put(&address, b"something els").await, 422, "it is shorter");
+    assert_eq!(app.refused(&owner, ARRIVED, json!({ "id": announced["document"]["id"] })).await, ["NOT_UPLOADED"]);
+    let padded = [&b"something else"[..], &vec![0; bytes.len() - 14]].concat();
+    assert_eq!(app.put(&address, &padded).await, 422, "of the right length");
     let page = app.send_document(&owner, b"<html>%PDF-1.7<script>alert(1)</script>").await;
     assert_eq!(app.refused(&owner, ARRIVED, json!({ "id": page })).await, ["UNSUPPORTED_TYPE"]);
     let seen = app.ok(Some(&owner), query, json!({ "id": page })).await;
