@@ -281,6 +281,7 @@ diesel::table! {
         corp_open_id -> Nullable<Text>,
         disabled_at -> Nullable<Timestamptz>,
         expires_at -> Nullable<Timestamptz>,
+        times_disabled -> Integer,
     }
 }
 

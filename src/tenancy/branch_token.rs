@@ -48,14 +48,14 @@ pub async fn create(
     if BranchState::of(&branch, platform.clock.now()) != BranchState::Active {
         return Err(Refusal::at("corpOpenId", BranchErrorCode::NotActive));
     }
-    let partner = scope.tenant();
+    let (partner, disabled) = (scope.tenant(), branch.times_disabled);
     let identity = match (scope.actor().kind, scope.secret()) {
         (ActorKind::Operator, _) => {
-            Identity::Partner { partner, actor: OperatorId::from_uuid(scope.actor().id), scope: scopes }
+            Identity::Partner { partner, actor: OperatorId::from_uuid(scope.actor().id), scope: scopes, disabled }
         }
         (ActorKind::Client, Some(secret)) => {
             let client = ApiClientId::from_uuid(scope.actor().id);
-            Identity::PartnerClient { partner, client, secret, scope: scopes }
+            Identity::PartnerClient { partner, client, secret, scope: scopes, disabled }
         }
         _ => return Err(Fault::wrong_caller("合作方自己的令牌", "a token of the partner's own").into()),
     };

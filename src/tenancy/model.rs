@@ -173,6 +173,8 @@ pub struct Enterprise {
     pub corp_open_id: Option<String>,
     pub disabled_at: Option<DateTime<Utc>>,
     pub expires_at: Option<DateTime<Utc>>,
+    /// How often its partner has disabled it.
+    pub times_disabled: i32,
     pub version: i32,
     pub created_at: DateTime<Utc>,
 }

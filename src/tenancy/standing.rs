@@ -75,6 +75,19 @@ impl Standing {
         }
     }
 
+    /// For a partner's token that was made when the branch had been disabled so many times. Times of day would not do:
+    /// a token knows its second alone, and servers' clocks lie apart.
+    fn not_disabled_since(&self, disabled: i32) -> Result<(), Fault> {
+        // A token that knows of more is newer than what is kept here; only we sign tokens.
+        if disabled >= self.enterprise.times_disabled {
+            return Ok(());
+        }
+        Err(Fault::unauthenticated(
+            "该令牌签发后分支曾被停用，请重新获取",
+            "the branch was disabled after the token was made; get another one",
+        ))
+    }
+
     /// The state at this moment, as the house and, for a branch, its partner want it: a branch may expire while its
     /// standing is kept.
     fn state_at(&self, now: DateTime<Utc>) -> EnterpriseState {
@@ -157,10 +170,12 @@ impl Standings {
                 let standing = self.knowing(claims.tenant, standing.clone(), client).await?;
                 scopes = Some(standing.client_holds(client, secret, address)?);
             }
-            Identity::Partner { partner, .. } => {
+            Identity::Partner { partner, disabled, .. } => {
+                standing.not_disabled_since(disabled)?;
                 self.partner(&standing, partner).await?.session_holds(claims.sid)?;
             }
-            Identity::PartnerClient { partner, client, secret, .. } => {
+            Identity::PartnerClient { partner, client, secret, disabled, .. } => {
+                standing.not_disabled_since(disabled)?;
                 let theirs = self.partner(&standing, partner).await?;
                 let theirs = self.knowing(partner, theirs, client).await?;
                 let held = theirs.client_holds(client, secret, address)?;

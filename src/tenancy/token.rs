@@ -60,6 +60,8 @@ pub enum Identity {
         /// The partner's operator.
         actor: OperatorId,
         scope: Permissions,
+        /// How often the branch had been disabled when the token was made: the next time ends it for good.
+        disabled: i32,
     },
     /// The same for a machine of the partner.
     PartnerClient {
@@ -67,6 +69,7 @@ pub enum Identity {
         client: ApiClientId,
         secret: ApiClientSecretId,
         scope: Permissions,
+        disabled: i32,
     },
     /// One person across enterprises. The token is for no enterprise: `tenant` is the nil ID.
     Person {

@@ -457,7 +457,7 @@ async fn only_people_configure_single_sign_on() {
     let partner = app.enterprise("alpha").await;
     let branch = app.enterprise("branch-1").await;
     let scope: Permissions = Permission::ALL.iter().copied().collect();
-    let identity = Identity::Partner { partner, actor: OperatorId::generate(), scope };
+    let identity = Identity::Partner { partner, actor: OperatorId::generate(), scope, disabled: 0 };
     let (token, _) = app.app.tokens.mint(branch, identity, None, TimeDelta::minutes(5)).unwrap();
     for operation in [
         "{ ssoKeys { totalCount } }",

@@ -97,6 +97,7 @@ mod tests {
             corp_open_id: Some("corp".into()),
             disabled_at: None,
             expires_at: None,
+            times_disabled: 0,
             version: 1,
             created_at: DateTime::UNIX_EPOCH,
         }
