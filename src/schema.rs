@@ -736,6 +736,7 @@ diesel::table! {
         tenant_id -> Uuid,
         ticket_hash -> Bytea,
         vouched_by -> Uuid,
+        voucher_id -> Uuid,
         operator_id -> Uuid,
         method -> Text,
         origin -> Nullable<Text>,

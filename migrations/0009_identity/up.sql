@@ -277,6 +277,7 @@ CREATE TABLE sso_tickets (
     tenant_id uuid NOT NULL,
     ticket_hash bytea NOT NULL,
     vouched_by uuid NOT NULL,
+    voucher_id uuid NOT NULL,
     operator_id uuid NOT NULL,
     method text NOT NULL,
     origin text,

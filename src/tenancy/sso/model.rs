@@ -168,6 +168,8 @@ pub struct Attempt {
 #[diesel(table_name = sso_tickets)]
 pub struct Ticket {
     pub vouched_by: EnterpriseId,
+    /// The connection or the key, as the method says.
+    pub voucher_id: Uuid,
     pub operator_id: OperatorId,
     pub method: SignInMethod,
     pub origin: Option<String>,
@@ -210,10 +212,11 @@ codes!(SsoErrorCode, SsoUserError, {
 
 codes!(SsoTicketErrorCode, SsoTicketUserError, {
     InvalidTicket = "INVALID_TICKET": "登录凭证无效，请重新进入。" / "That is no ticket of this service; ask for a new one.",
-    TicketExpired = "TICKET_EXPIRED": "登录凭证已过期，请重新进入。" / "The ticket has expired: it is good for a minute. Ask for a new one.",
-    TicketSpent = "TICKET_SPENT": "登录凭证已被使用，请重新进入。" / "The ticket was used before: it is good once. Ask for a new one.",
-    WrongOrigin = "WRONG_ORIGIN": "来源网页与登录凭证不符。" / "The ticket is for another page than the one that sent it; spend it where it was meant to be.",
-    WrongNonce = "WRONG_NONCE": "登录凭证与本次会话不符，请重新进入。" / "The nonce is not the ticket's; hand on the nonce that the ticket was asked for with.",
+    TicketExpired = "TICKET_EXPIRED": "登录凭证已过期（有效期一分钟），请重新进入。" / "The ticket has expired: it is good for a minute. Ask for a new one.",
+    TicketSpent = "TICKET_SPENT": "登录凭证已被使用（只能用一次），请重新进入。" / "The ticket was used before: it is good once. Ask for a new one.",
+    WrongOrigin = "WRONG_ORIGIN": "来源网页与登录凭证不符，请在其指定的网页中使用。" / "The ticket is for another page than the one that sent it; spend it where it was meant to be.",
+    WrongNonce = "WRONG_NONCE": "nonce 与登录凭证不符，请传递申请登录凭证时所用的 nonce。" / "The nonce is not the ticket's; hand on the nonce that the ticket was asked for with.",
+    TrustWithdrawn = "TRUST_WITHDRAWN": "登录凭证所依据的密钥、身份提供方连接或来源网页已被停用，请联系企业管理员。" / "The key, the connection or the page that the ticket rests on was taken out of use since; ask the enterprise's administrators.",
     NotAdmitted = "NOT_ADMITTED": "账号已停用或企业未启用，请联系管理员。" / "The operator is disabled or the enterprise is not active; ask its administrators.",
 });
 
