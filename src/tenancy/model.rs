@@ -257,9 +257,10 @@ codes!(SignInErrorCode, SignInUserError, {
 });
 
 codes!(ReviewErrorCode, ReviewUserError, {
-    NotFound = "NOT_FOUND": "没有找到该审核项。" / "There is no such review; list the open ones with `reviews`.",
-    AlreadyDecided = "ALREADY_DECIDED": "该审核项已有结论。" / "This review was already decided; the subject must be submitted again.",
-    RemarkRequired = "REMARK_REQUIRED": "驳回时必须填写审核意见。" / "A rejection needs a remark that tells the enterprise what to change.",
+    NotFound = "NOT_FOUND": "没有找到该审核项，可用 `reviews` 列出待审核项。" / "There is no such review; list the open ones with `reviews`.",
+    AlreadyDecided = "ALREADY_DECIDED": "该审核项已有结论，如需再审须由企业重新提交。" / "This review was already decided; the subject must be submitted again.",
+    RemarkRequired = "REMARK_REQUIRED": "驳回时必须填写审核意见，告知企业应修改什么。" / "A rejection needs a remark that tells the enterprise what to change.",
+    LicenceUndecided = "LICENCE_UNDECIDED": "该企业没有已通过的营业执照：请先对其营业执照作出审核，或驳回本项并填写意见。" / "The enterprise has no approved BUSINESS_LICENCE: decide on its licence first, or reject this review with a remark.",
 });
 
 codes!(SessionErrorCode, SessionUserError, {
