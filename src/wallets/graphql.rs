@@ -2,6 +2,7 @@
 
 pub mod holders;
 pub mod personal;
+mod viewer;
 pub mod wallet;
 pub mod wechat;
 

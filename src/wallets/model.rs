@@ -58,7 +58,7 @@ words! {
         BindPhone = "BIND_PHONE",
         /// To open one's wallet across enterprises.
         Wallet = "WALLET",
-        /// To have one's personal data erased.
+        /// To have one's personal data erased; for the holder's own phone.
         Erase = "ERASE",
     }
 }
@@ -217,7 +217,9 @@ codes!(HolderErrorCode, HolderUserError, {
     WrongCode = "WRONG_CODE": "验证码不正确或已失效，请核对或重新获取。" / "The code is wrong, used or too old; check it or have a new one sent.",
     NotOnThisHost = "NOT_ON_THIS_HOST": "请在平台自己的页面打开钱包。" / "A wallet across enterprises is not opened on an enterprise's own host; use the service's own.",
     PhoneTaken = "PHONE_TAKEN": "该手机号已属于另一位用户，请用手机号登录。" / "This phone belongs to another holder of this enterprise; sign in with the phone to use that one.",
-    PhoneBound = "PHONE_BOUND": "您已绑定手机号。" / "You have a phone already; it cannot be exchanged.",
+    PhoneBound = "PHONE_BOUND": "您已绑定手机号，不能更换。" / "You have a phone already; it cannot be exchanged.",
+    NotYourPhone = "NOT_YOUR_PHONE": "这不是您绑定的手机号：注销验证码只发送到您自己的手机，请填写已绑定的手机号。" / "That is not the phone you have bound; a code for `ERASE` is sent to your own phone alone: name that one.",
+    NoPhone = "NO_PHONE": "您没有绑定手机号，注销无需验证码：请直接调用 `holderEraseMyself`。" / "You have no phone, and need no code to be erased: call `holderEraseMyself` without one.",
     WeChatAppNotFound = "WECHAT_APP_NOT_FOUND": "该微信应用未开通，请联系企业。" / "The enterprise has no such WeChat app at work; ask it to set one up.",
     WeChatUnavailable = "WECHAT_UNAVAILABLE": "微信暂时无法确认身份，请重新登录。" / "WeChat does not answer at present; sign in again.",
     WeChatRefused = "WECHAT_REFUSED": "微信拒绝了本次登录，请换用手机号登录。" / "WeChat did not let this person in; sign in with a phone instead.",
