@@ -293,7 +293,9 @@ fn of_branch(refusal: Refusal<EnterpriseErrorCode>) -> Refusal<BranchErrorCode> 
                 .into_iter()
                 .map(|problem| Problem {
                     code: code(problem.code),
-                    field: problem.field.map(|field| if field == "signIn" { "owner.signIn".into() } else { field }),
+                    field: problem
+                        .field
+                        .map(|field| if field == "ownerSignIn" { "owner.signIn".into() } else { field }),
                     detail: problem.detail,
                     wait: problem.wait,
                 })

@@ -3,7 +3,7 @@
 //!
 //! The token names the partner and who acts, so the branch's audit log does too. It ends with the session or the
 //! client's secret that it was made under, with the branch and with the partner: `Standings` asks after all of them at
-//! each request.
+//! each request. One that the partner disables the branch under stays refused when the branch is enabled again.
 
 use chrono::{DateTime, TimeDelta, Utc};
 

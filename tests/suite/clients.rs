@@ -171,6 +171,7 @@ async fn what_is_wrong_with_a_request_is_told_as_the_rfc_says() {
     let bare = reply(token_request(&app, &client(), GRANT)).await;
     assert_eq!(bare.told(), (401, "invalid_client"));
     assert!(bare.header("www-authenticate").starts_with("Basic "), "{:?}", bare.headers);
+    assert!(text(&bare.body["error_description"]).starts_with("No key and secret were sent"), "{}", bare.body);
     let json = client().post(format!("http://{}/oauth/token", app.address)).json(&json!({ "grant_type": "x" }));
     assert_eq!(reply(json).await.told(), (400, "invalid_request"));
     let large = format!("{GRANT}&padding={}", "x".repeat(10_000));

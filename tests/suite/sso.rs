@@ -288,6 +288,21 @@ async fn signed_parameters_are_good_once_and_as_they_were_signed(
         .unwrap()
         .to_owned();
     refused(&stranger, 401, "INVALID_ASSERTION").await;
+    let mut odd = sign(0, "u-9");
+    odd.retain(|(name, _)| name != rule.signature_name());
+    for (name, value, told) in [("credits", "1", "must not be there"), ("nonce", "short", "16 to 200")] {
+        let mut odd = odd.clone();
+        odd.retain(|(given, _)| given != name);
+        odd.push((name.to_owned(), value.to_owned()));
+        let signature = rule.sign(&odd, &secret).unwrap();
+        odd.push((rule.signature_name().to_owned(), signature));
+        let (status, answer) = app.vouch_form(&odd).await;
+        assert_eq!(
+            (status, &answer["error"]["code"], &answer["error"]["field"]),
+            (400, &json!("INVALID_CLAIM"), &json!(name))
+        );
+        assert!(text(&answer["error"]["message"]).contains(told), "{answer}");
+    }
     refused(&sign(-3_600, "u-7"), 401, "EXPIRED").await;
     refused(&sign(3_600, "u-8"), 401, "NOT_YET_VALID").await;
     assert_eq!(app.sql("SELECT count(*) FROM operators WHERE sso_subject IS NOT NULL"), "1");
