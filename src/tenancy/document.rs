@@ -1,7 +1,7 @@
 //! Documents that an enterprise hands in: announced, uploaded beside the API, and looked at before they count.
 //!
-//! An announcement says how large the file is and what its SHA-256 is; the address that it gives takes that much and no
-//! more. Completing reads what really lies there. The type is the one found in the bytes, never the one that somebody
+//! An announcement says how large the file is and what its SHA-256 is; the address that it gives takes that file and no
+//! other. Completing reads what really lies there. The type is the one found in the bytes, never the one that somebody
 //! says, and the file is served under it alone. Only the enterprise and the house come to see a document; whoever sees it
 //! gets an address that is good for a few minutes.
 
@@ -86,13 +86,14 @@ pub async fn upload(
     if documents::count(&tx).await? >= AT_MOST {
         return Err(Refusal::code(Code::TooMany));
     }
-    let new = NewDocument { id: DocumentId::generate(), name, size: request.size, sha256 };
+    let new = NewDocument { id: DocumentId::generate(), name, size: request.size, sha256: sha256.to_vec() };
     let document = documents::insert_in(&tx, &new).await?;
     audit::record_in(&tx, "documentUploadCreate", document.id.uuid(), None, &about(&document)).await?;
     tx.commit().await?;
     let ticket = Ticket {
         key: key(scope.tenant(), document.id),
         max_bytes: u64::try_from(request.size).map_err(Fault::internal)?,
+        sha256: Some(sha256),
         expires_at: platform.clock.now() + UPLOAD_LIFE,
     };
     Ok(Upload { document, path: platform.objects.upload_path(&ticket), expires_at: ticket.expires_at })
@@ -162,13 +163,14 @@ fn about(document: &Document) -> serde_json::Value {
     })
 }
 
-fn read_sha256(text: &str) -> Option<Vec<u8>> {
+fn read_sha256(text: &str) -> Option<[u8; 32]> {
     let digits = text.trim().as_bytes();
     if digits.len() != 64 {
         return None;
     }
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    digits.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+    let bytes: Option<Vec<u8>> = digits.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect();
+    bytes?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -178,7 +180,7 @@ mod tests {
     #[test]
     fn a_sha256_is_64_hexadecimal_digits() {
         let digits = "00ff".repeat(16);
-        assert_eq!(read_sha256(&digits.to_uppercase()), Some([0, 255].repeat(16)));
+        assert_eq!(read_sha256(&digits.to_uppercase()), [0, 255].repeat(16).try_into().ok());
         for refused in ["", &digits[1..], &"0g".repeat(32), &"é".repeat(32)] {
             assert_eq!(read_sha256(refused), None, "{refused}");
         }

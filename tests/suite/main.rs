@@ -14,6 +14,7 @@ mod holders;
 mod hosts;
 mod idempotency;
 mod isolation;
+mod messages;
 mod oidc;
 mod operations;
 mod operators;

@@ -102,6 +102,7 @@ fn rows() -> Vec<(&'static str, Who, Value)> {
         // holders.graphql
         ("SendCode", Nobody, json!({ "phone": PHONE, "purpose": "SIGN_IN", "enterprise": "alpha" })),
         ("SignIn", Nobody, json!({ "phone": PHONE, "code": "@code", "enterprise": "alpha" })),
+        ("Myself", Holder, json!({})),
         ("WeChatSignIn", Nobody, json!({ "appId": "wxnobody", "code": "c", "enterprise": "alpha" })),
         ("BindPhone", Holder, json!({ "phone": PHONE, "code": "000000" })),
         (

@@ -21,12 +21,12 @@ use crate::platform::refusal::Refusal;
 use crate::platform::throttle::Window;
 use crate::platform::vault::{hex, sha256};
 use crate::tenancy::enterprise::data_key;
-use crate::tenancy::model::{EnterpriseId, SignInMethod, SsoConnectionId};
+use crate::tenancy::model::{EnterpriseId, SsoConnectionId};
 use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
 use crate::tenancy::session::Visit;
 use crate::tenancy::sso::SsoServices;
 use crate::tenancy::sso::model::{Connection, RoleMap, SignOnError, SsoState, Vouched, display_name};
-use crate::tenancy::sso::ticket::{self, Terms};
+use crate::tenancy::sso::ticket::{self, Terms, Voucher};
 use crate::tenancy::standing::Standings;
 use crate::tenancy::store::{self, DirectoryKind, sso};
 use crate::tenancy::throttle;
@@ -155,7 +155,7 @@ pub async fn finish(
     let vouched = vouched(&connection, &token)?;
     let nonce = URL_SAFE_NO_PAD.encode(platform.randomness.bytes::<32>());
     let nonce_hash = Some(sha256(nonce.as_bytes()));
-    let terms = Terms { method: SignInMethod::Oidc, origin: spent.origin, nonce_hash };
+    let terms = Terms { voucher: Voucher::Connection(id), origin: spent.origin, nonce_hash };
     let issued = ticket::issue(platform, standings, tenant, &vouched, &terms, arrival.request_id).await?;
     Ok(Arrived { ticket: issued.ticket, nonce })
 }
