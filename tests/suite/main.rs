@@ -26,6 +26,7 @@ mod sales;
 mod server;
 mod sso;
 mod sso_attacks;
+mod sso_pages;
 mod support;
 mod sweep;
 mod transport;

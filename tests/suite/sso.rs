@@ -333,7 +333,7 @@ async fn each_enterprises_page_is_framed_by_its_own_origins_alone() {
     assert_eq!(policy("beta").await, (200, format!("{rest} https://b.example")));
     assert_eq!(policy("house").await, (200, format!("{rest} 'none'")));
     assert_eq!(policy("nobody").await, (404, format!("{rest} 'none'")));
-    for file in ["console.css", "console.js", "embedded.js", "done.js"] {
+    for file in ["console.css", "console.js", "embedded.js", "done.js", "notice.js"] {
         let asset = client().get(format!("{}/sso/assets/{file}", app.origin())).send().await.unwrap();
         assert_eq!(
             (asset.status().as_u16(), &asset.headers()["x-content-type-options"]),
