@@ -194,7 +194,7 @@ pub struct Transfer {
 }
 
 codes!(WalletErrorCode, WalletUserError, {
-    InvalidPhone = "INVALID_PHONE": "手机号格式不正确，应为 11 位中国大陆手机号，可带 +86。" / "That is no mainland mobile number; send 11 digits, with or without +86.",
+    InvalidPhone = "INVALID_PHONE": "手机号格式不正确，请填写 11 位中国大陆手机号，可带 +86。" / "That is no mainland mobile number; send 11 digits, with or without +86.",
     InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
     HolderNotFound = "HOLDER_NOT_FOUND": "没有找到该用户，请先用 `holderSignOn` 登记。" / "There is no such holder; sign them on with `holderSignOn` first.",
     ItemNotFound = "ITEM_NOT_FOUND": "没有找到该藏品份，可用 `items` 列出。" / "There is no such item; list them with `items`.",
@@ -208,7 +208,7 @@ codes!(WalletErrorCode, WalletUserError, {
 });
 
 codes!(HolderErrorCode, HolderUserError, {
-    InvalidPhone = "INVALID_PHONE": "手机号格式不正确，应为 11 位中国大陆手机号，可带 +86。" / "That is no mainland mobile number; send 11 digits, with or without +86.",
+    InvalidPhone = "INVALID_PHONE": "手机号格式不正确，请填写 11 位中国大陆手机号，可带 +86。" / "That is no mainland mobile number; send 11 digits, with or without +86.",
     InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
     EnterpriseNotFound = "ENTERPRISE_NOT_FOUND": "没有找到该企业，请检查企业标识。" / "There is no such enterprise; check its slug.",
     EnterpriseNotActive = "ENTERPRISE_NOT_ACTIVE": "该企业暂停服务，请稍后再来。" / "The enterprise is not active; come back later.",
@@ -218,7 +218,7 @@ codes!(HolderErrorCode, HolderUserError, {
     NotOnThisHost = "NOT_ON_THIS_HOST": "跨企业钱包不能在企业自己的域名打开，请在平台自己的页面打开。" / "A wallet across enterprises is not opened on an enterprise's own host; use the service's own.",
     PhoneTaken = "PHONE_TAKEN": "该手机号已属于另一位用户，请用手机号登录。" / "This phone belongs to another holder of this enterprise; sign in with the phone to use that one.",
     PhoneBound = "PHONE_BOUND": "您已绑定手机号，不能更换。" / "You have a phone already; it cannot be exchanged.",
-    NotYourPhone = "NOT_YOUR_PHONE": "这不是您绑定的手机号：注销验证码只发送到您自己的手机，请填写已绑定的手机号。" / "That is not the phone you have bound; a code for `ERASE` is sent to your own phone alone: name that one.",
+    NotYourPhone = "NOT_YOUR_PHONE": "这不是您绑定的手机号：`ERASE` 的验证码只发送到您自己的手机，请填写已绑定的手机号。" / "That is not the phone you have bound; a code for `ERASE` is sent to your own phone alone: name that one.",
     NoPhone = "NO_PHONE": "您没有绑定手机号，注销无需验证码：请直接调用 `holderEraseMyself`。" / "You have no phone, and need no code to be erased: call `holderEraseMyself` without one.",
     WeChatAppNotFound = "WECHAT_APP_NOT_FOUND": "该微信应用未开通，请联系企业。" / "The enterprise has no such WeChat app at work; ask it to set one up.",
     WeChatUnavailable = "WECHAT_UNAVAILABLE": "微信暂时无法确认身份，请重新登录。" / "WeChat does not answer at present; sign in again.",

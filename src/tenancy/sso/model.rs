@@ -311,7 +311,7 @@ impl Code for SignOnError {
                 ("断言尚未生效，请检查服务器时间。", "The assertion is not valid yet; check your server's clock.")
             }
             Self::TooLong => {
-                ("断言有效期过长，最多五分钟。", "The assertion ends too far ahead; five minutes are the most.")
+                ("断言有效期过长，最多五分钟，请缩短。", "The assertion ends too far ahead; five minutes are the most.")
             }
             Self::WrongAudience => (
                 "断言的受众不是本服务，请把本服务写为受众。",
