@@ -302,6 +302,7 @@ diesel::table! {
         corp_open_id -> Nullable<Text>,
         disabled_at -> Nullable<Timestamptz>,
         expires_at -> Nullable<Timestamptz>,
+        times_disabled -> Integer,
     }
 }
 
@@ -896,6 +897,7 @@ diesel::table! {
         tenant_id -> Uuid,
         ticket_hash -> Bytea,
         vouched_by -> Uuid,
+        voucher_id -> Uuid,
         operator_id -> Uuid,
         method -> Text,
         origin -> Nullable<Text>,

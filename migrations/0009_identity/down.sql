@@ -83,6 +83,7 @@ DROP TABLE documents;
 DROP TABLE branches;
 ALTER TABLE enterprises DROP CONSTRAINT enterprises_one_level_check;
 ALTER TABLE enterprises DROP CONSTRAINT enterprises_branch_check;
+ALTER TABLE enterprises DROP COLUMN times_disabled;
 ALTER TABLE enterprises DROP COLUMN expires_at;
 ALTER TABLE enterprises DROP COLUMN disabled_at;
 ALTER TABLE enterprises DROP COLUMN corp_open_id;

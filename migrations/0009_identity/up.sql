@@ -8,6 +8,8 @@ ALTER TABLE enterprises ADD COLUMN partner_id uuid;
 ALTER TABLE enterprises ADD COLUMN corp_open_id text;
 ALTER TABLE enterprises ADD COLUMN disabled_at timestamptz;
 ALTER TABLE enterprises ADD COLUMN expires_at timestamptz;
+-- How often its partner has disabled it. A partner's token for it names the count that it was made under.
+ALTER TABLE enterprises ADD COLUMN times_disabled integer NOT NULL DEFAULT 0;
 ALTER TABLE enterprises ADD CONSTRAINT enterprises_branch_check CHECK ((partner_id IS NULL) = (corp_open_id IS NULL));
 ALTER TABLE enterprises ADD CONSTRAINT enterprises_one_level_check CHECK (partner_id IS NULL OR kind = 'STANDARD');
 
@@ -275,6 +277,7 @@ CREATE TABLE sso_tickets (
     tenant_id uuid NOT NULL,
     ticket_hash bytea NOT NULL,
     vouched_by uuid NOT NULL,
+    voucher_id uuid NOT NULL,
     operator_id uuid NOT NULL,
     method text NOT NULL,
     origin text,

@@ -33,9 +33,9 @@ impl RequestContext {
     pub fn enterprise(&self) -> Result<&TenantScope, Fault> {
         match &self.caller {
             Caller::Enterprise(scope) => Ok(scope),
-            Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
+            Caller::Anonymous => Err(Fault::NO_TOKEN),
             Caller::Holder(_) | Caller::House(_) | Caller::Person(_) => {
-                Err(Fault::WrongCaller("a token of the enterprise"))
+                Err(Fault::wrong_caller("企业的令牌", "a token of the enterprise"))
             }
         }
     }
@@ -52,17 +52,19 @@ impl RequestContext {
     pub fn holder(&self) -> Result<&HolderScope, Fault> {
         match &self.caller {
             Caller::Holder(scope) => scope.require_active().map(|()| scope),
-            Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
-            Caller::Enterprise(_) | Caller::House(_) | Caller::Person(_) => Err(Fault::WrongCaller("a holder's token")),
+            Caller::Anonymous => Err(Fault::NO_TOKEN),
+            Caller::Enterprise(_) | Caller::House(_) | Caller::Person(_) => {
+                Err(Fault::wrong_caller("用户的令牌", "a holder's token"))
+            }
         }
     }
 
     pub fn house(&self) -> Result<&HouseScope, Fault> {
         match &self.caller {
             Caller::House(scope) => Ok(scope),
-            Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
+            Caller::Anonymous => Err(Fault::NO_TOKEN),
             Caller::Enterprise(_) | Caller::Holder(_) | Caller::Person(_) => {
-                Err(Fault::WrongCaller("the house's token"))
+                Err(Fault::wrong_caller("平台运营方的令牌", "the house's token"))
             }
         }
     }
@@ -70,9 +72,9 @@ impl RequestContext {
     pub fn person(&self) -> Result<&PersonScope, Fault> {
         match &self.caller {
             Caller::Person(scope) => Ok(scope),
-            Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
+            Caller::Anonymous => Err(Fault::NO_TOKEN),
             Caller::Enterprise(_) | Caller::Holder(_) | Caller::House(_) => {
-                Err(Fault::WrongCaller("a person's wallet token"))
+                Err(Fault::wrong_caller("个人钱包的令牌", "a person's wallet token"))
             }
         }
     }
@@ -82,8 +84,8 @@ impl RequestContext {
         match &self.caller {
             Caller::Enterprise(scope) => scope.require(permission),
             Caller::Holder(_) => Ok(()),
-            Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent")),
-            Caller::House(_) | Caller::Person(_) => Err(Fault::WrongCaller("a token of the enterprise")),
+            Caller::Anonymous => Err(Fault::NO_TOKEN),
+            Caller::House(_) | Caller::Person(_) => Err(Fault::wrong_caller("企业的令牌", "a token of the enterprise")),
         }
     }
 }

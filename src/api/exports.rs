@@ -77,8 +77,10 @@ async fn page(gate: &TokenGate, knock: &Knock, after: i64) -> Result<Vec<Line>, 
     let scope: TenantScope = match &caller {
         Caller::Enterprise(scope) => scope.clone(),
         Caller::House(scope) => scope.as_enterprise(),
-        Caller::Anonymous => return Err(Fault::Unauthenticated("no token was sent")),
-        Caller::Holder(_) | Caller::Person(_) => return Err(Fault::WrongCaller("a token of the enterprise")),
+        Caller::Anonymous => return Err(Fault::NO_TOKEN),
+        Caller::Holder(_) | Caller::Person(_) => {
+            return Err(Fault::wrong_caller("企业的令牌", "a token of the enterprise"));
+        }
     };
     scope.require(Permission::AuditRead)?;
     lines_after(&gate.platform, &scope, after).await
@@ -110,7 +112,9 @@ fn refuse(fault: &Fault, call: &Call) -> Response {
     let status = match fault {
         Fault::BadRequest(_) => StatusCode::BAD_REQUEST,
         Fault::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-        Fault::Forbidden(_) | Fault::WrongCaller(_) | Fault::Inactive(_) => StatusCode::FORBIDDEN,
+        Fault::Forbidden(_) | Fault::OutOfScope(_) | Fault::WrongCaller(_) | Fault::Inactive(_) => {
+            StatusCode::FORBIDDEN
+        }
         Fault::Unavailable(_) | Fault::Contended(_) | Fault::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };

@@ -73,7 +73,8 @@ impl TokenGate {
         if let Some(site) = site {
             let own = claims.tenant == site && !matches!(claims.identity, Identity::House { .. });
             if !own {
-                return Err(Fault::Unauthenticated(
+                return Err(Fault::unauthenticated(
+                    "该域名属于一家企业，而令牌不属于该企业",
                     "this host belongs to an enterprise, and the token is not for that enterprise",
                 ));
             }

@@ -89,7 +89,7 @@ async fn fetch(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Fault> {
     }
     Ok(match prefix {
         EnterpriseId::PREFIX => match request.caller {
-            Caller::Anonymous => return Err(Fault::Unauthenticated("no token was sent")),
+            Caller::Anonymous => return Err(Fault::NO_TOKEN),
             _ => crate::tenancy::graphql::look_up(ctx, EnterpriseId::from_uuid(uuid)).await?.map(Node::Enterprise),
         },
         OperatorId::PREFIX => {

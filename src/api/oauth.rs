@@ -53,6 +53,14 @@ impl Problem {
         Self { status: StatusCode::BAD_REQUEST, error, description, retry_after: None }
     }
 
+    const NO_CREDENTIALS: Self = Self {
+        status: StatusCode::UNAUTHORIZED,
+        ..Self::new(
+            "invalid_client",
+            "No key and secret were sent: send them as HTTP Basic, or as client_id and client_secret in the form.",
+        )
+    };
+
     /// One answer for whatever was wrong about the client, see `tenancy::client_grant`.
     const CLIENT: Self = Self {
         status: StatusCode::UNAUTHORIZED,
@@ -128,7 +136,7 @@ async fn exchange(oauth: &OAuth, request: Request) -> Result<Granted, Problem> {
         Some(_) => return Err(Problem::new("unsupported_grant_type", "Only client_credentials is offered.")),
         None => return Err(Problem::new("invalid_request", "grant_type is missing.")),
     }
-    let (key, secret) = shown.ok_or(Problem::CLIENT)?;
+    let (key, secret) = shown.ok_or(Problem::NO_CREDENTIALS)?;
     // A token is not asked for here, so none is looked at; the host counts all the same.
     let knock: Knock = call.knock(None, &oauth.proxies);
     let request_id = knock.request_id.clone();
@@ -192,7 +200,7 @@ impl Form {
                 "Show the secret once: as HTTP Basic or as client_secret, not both.",
             ));
         }
-        let basic = authorization.to_str().ok().and_then(basic_of).ok_or(Problem::CLIENT)?;
+        let basic = authorization.to_str().ok().and_then(basic_of).ok_or(Problem::NO_CREDENTIALS)?;
         if self.client_id.as_ref().is_some_and(|client| *client != basic.0) {
             return Err(Problem::new("invalid_request", "client_id names another client than HTTP Basic."));
         }

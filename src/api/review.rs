@@ -272,7 +272,8 @@ pub struct ReviewMutation;
 
 #[Object]
 impl ReviewMutation {
-    /// Decides on what an enterprise has submitted. For the house.
+    /// Decides on what an enterprise has submitted. An enterprise itself is let in once its BUSINESS_LICENCE is approved.
+    /// For the house.
     async fn review_decide(&self, ctx: &Context<'_>, input: ReviewDecideInput) -> Result<ReviewPayload> {
         let house = ctx.request().house().map_err(raise)?;
         let outcome = payload::run(ctx, ReviewUserError::from_problem, || async {

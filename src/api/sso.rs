@@ -3,7 +3,9 @@
 //!
 //! What is decided stands in `tenancy::sso`; here are addresses, cookies, headers and pages. No page takes an address to
 //! go to from a request, none is put together from what a request says, and none runs a script but our own files
-//! (`web/embedded`, which need no build). To add a page, give it a policy of its own with [`policy`].
+//! (`web/embedded`, which need no build). How a page is made stands in [`page`].
+
+mod page;
 
 use std::sync::Arc;
 
@@ -11,21 +13,20 @@ use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::json;
 
+use self::page::{Failure, asset, escape, in_language, page};
 use crate::api::transport::{self, Call, Knock, Origins};
 use crate::bridges::oidc::Callback;
 use crate::platform::Platform;
 use crate::platform::address::Block;
-use crate::platform::fault::Fault;
 use crate::platform::language::Language;
 use crate::platform::refusal::Refusal;
-use crate::platform::throttle::Wait;
 use crate::tenancy::model::{EnterpriseId, SsoConnectionId};
 use crate::tenancy::scope::{HouseTx, TenantScope};
 use crate::tenancy::session::Visit;
@@ -67,6 +68,9 @@ pub fn router(sign_on: SignOn) -> Router {
 /// What every handler needs of its request.
 struct Asked {
     visit: Visit,
+    /// The language that the address asks for (`?lang=`).
+    wished: Option<Language>,
+    /// That one, else what the browser prefers.
     language: Language,
     headers: HeaderMap,
 }
@@ -76,7 +80,14 @@ impl Asked {
         let call = Call::of(parts);
         let Knock { peer, agent, origin, host, language, request_id, .. } = call.knock(None, &sign_on.proxies);
         let visit = Visit { address: peer, agent, origin, host, request_id: Arc::from(request_id) };
-        Self { visit, language, headers: call.parts.headers }
+        let query = call.parts.uri.query().unwrap_or_default();
+        let named = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "lang");
+        let wished = named.and_then(|(_, tag)| Language::from_tag(&tag));
+        Self { visit, wished, language: wished.unwrap_or(language), headers: call.parts.headers }
+    }
+
+    fn kept(&self, own_origin: &str, name: &str) -> Option<Kept<'_>> {
+        self.cookie(&cookie_name(own_origin, name)).map(Kept::read)
     }
 
     fn cookie(&self, name: &str) -> Option<&str> {
@@ -99,6 +110,28 @@ fn cookie(own_origin: &str, name: &str, value: &str, seconds: i64, attributes: &
     (header::SET_COOKIE, format!("{name}={value}; Path=/; Max-Age={seconds}; SameSite=Lax{attributes}{secure}"))
 }
 
+/// What a browser keeps of an attempt, in one cookie.
+#[derive(Clone, Copy)]
+struct Kept<'a> {
+    /// What tells this browser from others.
+    secret: &'a str,
+    /// The language that was asked for when it set out.
+    language: Option<Language>,
+}
+
+impl<'a> Kept<'a> {
+    fn read(value: &'a str) -> Self {
+        // The secret is written in base64url, which has no dot.
+        let (secret, tag) = value.split_once('.').unwrap_or((value, ""));
+        Self { secret, language: Language::from_tag(tag) }
+    }
+
+    fn written(self) -> String {
+        let Self { secret, language } = self;
+        language.map_or_else(|| secret.to_owned(), |language| format!("{secret}.{}", language.tag()))
+    }
+}
+
 /// Where a browser is sent, without leaving behind where it was.
 fn redirect(address: String, cookies: Vec<(HeaderName, String)>) -> Response {
     let headers = [
@@ -109,111 +142,13 @@ fn redirect(address: String, cookies: Vec<(HeaderName, String)>) -> Response {
     (StatusCode::SEE_OTHER, headers, AppendHeaders(cookies)).into_response()
 }
 
-/// A page of ours: it may use our own files and our own API, and be framed by `ancestors` alone.
-fn policy(ancestors: &str) -> String {
-    format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; \
-         form-action 'none'; frame-ancestors {ancestors}"
-    )
-}
-
-fn page(status: StatusCode, html: String, ancestors: &str) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, policy(ancestors)),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (header::REFERRER_POLICY, "no-referrer".to_owned()),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    (status, headers, html).into_response()
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// Why nothing came of it, in words for whoever asked.
-struct Failure {
-    status: StatusCode,
-    code: &'static str,
-    field: Option<String>,
-    message: String,
-    wait: Option<i64>,
-}
-
-impl Failure {
-    fn of(refusal: Refusal<SignOnError>, language: Language) -> Self {
-        match refusal {
-            Refusal::Problems(mut problems) => match problems.pop() {
-                Some(problem) => Self {
-                    status: status_of(problem.code),
-                    code: problem.code.as_str(),
-                    message: problem.message(language),
-                    wait: problem.wait.map(Wait::seconds),
-                    field: problem.field,
-                },
-                None => Self::of(Fault::internal(anyhow::anyhow!("a refusal without a problem")).into(), language),
-            },
-            Refusal::Fault(fault) => {
-                let status = match fault {
-                    Fault::BadRequest(_) => StatusCode::BAD_REQUEST,
-                    Fault::Unavailable(_) | Fault::Contended(_) => StatusCode::SERVICE_UNAVAILABLE,
-                    _ => StatusCode::INTERNAL_SERVER_ERROR,
-                };
-                if status.is_server_error() {
-                    tracing::error!("single sign-on: {}", fault.with_causes());
-                }
-                let (code, message) = (fault.code(), fault.message(language));
-                Self { status, code, field: None, message, wait: None }
-            }
-        }
-    }
-
-    fn as_page(&self, language: Language) -> Response {
-        let tag = if language == Language::Chinese { "zh-CN" } else { "en" };
-        let html = include_str!("../../web/embedded/notice.html")
-            .replace("{{language}}", tag)
-            .replace("{{code}}", self.code)
-            .replace("{{message}}", &escape(&self.message));
-        self.with_wait(page(self.status, html, "'none'"))
-    }
-
-    fn as_json(&self) -> Response {
-        let error = json!({ "code": self.code, "field": self.field, "message": self.message });
-        let answer = (self.status, [(header::CACHE_CONTROL, "no-store")], Json(json!({ "error": error })));
-        self.with_wait(answer.into_response())
-    }
-
-    fn with_wait(&self, mut response: Response) -> Response {
-        if let Some(seconds) = self.wait {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
-    }
-}
-
-fn status_of(code: SignOnError) -> StatusCode {
-    use SignOnError::*;
-    match code {
-        NotFound => StatusCode::NOT_FOUND,
-        Malformed | InvalidClaim => StatusCode::BAD_REQUEST,
-        InvalidAssertion | Expired | NotYetValid | TooLong | WrongAudience => StatusCode::UNAUTHORIZED,
-        Replayed => StatusCode::CONFLICT,
-        UnknownOrigin | BranchNotFound | NoRole | OperatorDisabled | EnterpriseNotActive | AttemptUnknown | Denied => {
-            StatusCode::FORBIDDEN
-        }
-        ProviderFailed => StatusCode::BAD_GATEWAY,
-        TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
-    }
-}
-
 #[derive(Deserialize)]
 struct StartParameters {
     origin: Option<String>,
     login_hint: Option<String>,
 }
 
-/// `GET /sso/oidc/{connection}/start[?origin=…&login_hint=…]`
+/// `GET /sso/oidc/{connection}/start[?origin=…&login_hint=…&lang=…]`
 async fn start(
     State(sign_on): State<SignOn>,
     Path(connection): Path<String>,
@@ -239,8 +174,9 @@ async fn depart(
     let departure =
         oidc::start(&sign_on.platform, &sign_on.services, &sign_on.standings, id, &own_origin, wish, &asked.visit)
             .await?;
-    let (name, value) = departure.cookie;
-    let kept = cookie(&own_origin, &name, &value, oidc::PATIENCE.num_seconds(), "; HttpOnly");
+    let (name, secret) = departure.cookie;
+    let kept = Kept { secret: &secret, language: asked.wished }.written();
+    let kept = cookie(&own_origin, &name, &kept, oidc::PATIENCE.num_seconds(), "; HttpOnly");
     Ok(redirect(departure.address.into(), vec![kept]))
 }
 
@@ -264,10 +200,23 @@ async fn callback(
     query: Result<Query<CallbackParameters>, QueryRejection>,
     parts: Parts,
 ) -> Response {
-    let asked = Asked::of(&sign_on, parts);
+    let mut asked = Asked::of(&sign_on, parts);
+    asked.wished = asked.wished.or_else(|| language_of_attempt(&sign_on, &query, &asked));
+    asked.language = asked.wished.unwrap_or(asked.language);
     arrive(&sign_on, &connection, query, &asked)
         .await
         .unwrap_or_else(|refusal| Failure::of(refusal, asked.language).as_page(asked.language))
+}
+
+/// The language that was asked for at the start: the provider hands nothing of that kind back.
+fn language_of_attempt(
+    sign_on: &SignOn,
+    query: &Result<Query<CallbackParameters>, QueryRejection>,
+    asked: &Asked,
+) -> Option<Language> {
+    let Query(CallbackParameters { state, .. }) = query.as_ref().ok()?;
+    let own_origin = sign_on.services.own_origin(asked.visit.host.as_deref()).ok()?;
+    asked.kept(&own_origin, &oidc::cookie_name(state))?.language
 }
 
 async fn arrive(
@@ -283,7 +232,7 @@ async fn arrive(
     let name = oidc::cookie_name(&state);
     let arrival = Arrival {
         state: &state,
-        browser: asked.cookie(&cookie_name(&own_origin, &name)),
+        browser: asked.kept(&own_origin, &name).map(|kept| kept.secret),
         callback: Callback { code, iss, error },
         request_id: &asked.visit.request_id,
     };
@@ -294,28 +243,14 @@ async fn arrive(
         // The page must read it.
         cookie(&own_origin, NONCE_COOKIE, &arrived.nonce, ticket::LIFE.num_seconds(), ""),
     ];
-    Ok(redirect(format!("/sso/done#ticket={}", arrived.ticket), cookies))
+    let language = asked.wished.map(|language| format!("?lang={}", language.tag())).unwrap_or_default();
+    Ok(redirect(format!("/sso/done{language}#ticket={}", arrived.ticket), cookies))
 }
 
 /// `GET /sso/done`: one page for all, where a sign-in ends.
-async fn done() -> Response {
-    page(StatusCode::OK, include_str!("../../web/embedded/done.html").to_owned(), "'none'")
-}
-
-async fn asset(Path(file): Path<String>) -> Response {
-    let (kind, text) = match file.as_str() {
-        "console.css" => ("text/css; charset=utf-8", include_str!("../../web/embedded/console.css")),
-        "console.js" => ("text/javascript; charset=utf-8", include_str!("../../web/embedded/console.js")),
-        "embedded.js" => ("text/javascript; charset=utf-8", include_str!("../../web/embedded/embedded.js")),
-        "done.js" => ("text/javascript; charset=utf-8", include_str!("../../web/embedded/done.js")),
-        _ => return StatusCode::NOT_FOUND.into_response(),
-    };
-    let headers = [
-        (header::CONTENT_TYPE, kind),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CACHE_CONTROL, "public, max-age=300"),
-    ];
-    (headers, text).into_response()
+async fn done(State(sign_on): State<SignOn>, parts: Parts) -> Response {
+    let language = Asked::of(&sign_on, parts).language;
+    page(StatusCode::OK, in_language(include_str!("../../web/embedded/done.html"), language), "'none'")
 }
 
 #[derive(Deserialize)]
@@ -367,10 +302,10 @@ async fn vouch(sign_on: &SignOn, asked: &Asked, body: &[u8]) -> Result<Response,
 /// `GET /embedded/{slug}`: the console for the pages of one enterprise.
 async fn embedded(State(sign_on): State<SignOn>, Path(slug): Path<String>, parts: Parts) -> Response {
     let language = Asked::of(&sign_on, parts).language;
-    console(&sign_on, &slug).await.unwrap_or_else(|refusal| Failure::of(refusal, language).as_page(language))
+    console(&sign_on, &slug, language).await.unwrap_or_else(|refusal| Failure::of(refusal, language).as_page(language))
 }
 
-async fn console(sign_on: &SignOn, slug: &str) -> Result<Response, Refusal<SignOnError>> {
+async fn console(sign_on: &SignOn, slug: &str, language: Language) -> Result<Response, Refusal<SignOnError>> {
     let database = &sign_on.platform.database;
     let house = HouseTx::read(database).await?;
     let tenant: Option<EnterpriseId> = store::look_up(&house, DirectoryKind::Slug, slug).await?;
@@ -387,7 +322,7 @@ async fn console(sign_on: &SignOn, slug: &str) -> Result<Response, Refusal<SignO
     let connections: Vec<_> =
         connections.iter().map(|connection| json!({ "id": connection.id, "name": connection.name })).collect();
     let origins = origins.join(" ");
-    let html = include_str!("../../web/embedded/index.html")
+    let html = in_language(include_str!("../../web/embedded/index.html"), language)
         .replace("{{origins}}", &escape(&origins))
         .replace("{{connections}}", &escape(&serde_json::Value::from(connections).to_string()));
     Ok(page(StatusCode::OK, html, if origins.is_empty() { "'none'" } else { &origins }))

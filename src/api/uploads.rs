@@ -135,6 +135,7 @@ enum Refusal {
     UnderWay,
     TooMany,
     Empty,
+    Differs,
     BrokeOff,
     Fault(Fault),
 }
@@ -152,17 +153,18 @@ async fn receive(
     body: &mut (impl Stream<Item = Result<Bytes, Late>> + Unpin),
 ) -> Result<Content, Refusal> {
     let Platform { objects, clock, .. } = &*intake.platform;
-    let Ticket { key, max_bytes, .. } = objects.read_ticket(ticket, clock.now()).map_err(Refusal::Ticket)?;
+    let Ticket { key, max_bytes, sha256, .. } = objects.read_ticket(ticket, clock.now()).map_err(Refusal::Ticket)?;
     // What a client says of the size is believed only where it speaks against it.
     let claimed = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if claimed.is_some_and(|claimed| claimed > max_bytes) {
         return Err(Refusal::TooLarge { max_bytes });
     }
     let _place = intake.places.take(&key)?;
-    objects.receive(&key, max_bytes, body).await.map_err(|reason| match reason {
+    objects.receive(&key, (max_bytes, sha256), body).await.map_err(|reason| match reason {
         NotReceived::Exists => Refusal::Exists,
         NotReceived::TooLarge => Refusal::TooLarge { max_bytes },
         NotReceived::Empty => Refusal::Empty,
+        NotReceived::Differs => Refusal::Differs,
         NotReceived::BrokeOff => Refusal::BrokeOff,
         NotReceived::Fault(fault) => Refusal::Fault(fault),
     })
@@ -275,6 +277,14 @@ fn refuse(refusal: &Refusal, language: Language, request_id: &RequestId) -> Resp
             StatusCode::BAD_REQUEST,
             "BAD_REQUEST",
             words("文件为空：请把文件内容作为请求体发送。", "The file is empty: send its bytes as the request's body."),
+        ),
+        Refusal::Differs => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "UPLOAD_DIFFERS",
+            words(
+                "文件与声明的大小或 SHA-256 不一致，未保存：请把所声明的文件上传到同一地址；如需上传其他文件，请重新申请。",
+                "The file has another size or SHA-256 than was announced and was not kept: send the one that was announced to the same address, or ask for another address to send this one.",
+            ),
         ),
         Refusal::BrokeOff => (
             StatusCode::BAD_REQUEST,

@@ -177,6 +177,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_examples_of_the_documentation_hold() {
+        let page = include_str!("../../docs/identity/embedding.md");
+        for (profile, name) in PROFILES.into_iter().zip(["DUIBA", "RRX", "EQXIU"]) {
+            let (_, section) = page.split_once(&format!("\n**`{name}`**:")).expect("each profile has its rule");
+            let (_, example) = section.split_once("```text\n").expect("and an example");
+            let line = |word: &str| {
+                let mut lines = example.lines().take_while(|line| *line != "```");
+                lines.find_map(|line| line.strip_prefix(word)).expect("which says all that is needed").trim_start()
+            };
+            let body: Parameters = url::form_urlencoded::parse(line("body").as_bytes()).into_owned().collect();
+            assert_eq!(profile.text(&body, line("secret")).as_deref(), Ok(line("hashed")), "{name}");
+            assert!(profile.verify(&body, line("secret")), "{name}");
+        }
+    }
+
     fn judge(profile: Profile, section: &Value, case: &Value) {
         let name = &case["name"];
         let parameters: Parameters = case["params"]

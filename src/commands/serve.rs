@@ -1,7 +1,7 @@
 //! `minthouse serve`
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ pub async fn run(config: Config, manifests: &[PathBuf]) -> Result<ExitCode> {
     let mut serving = tokio::spawn(serving.into_future());
     tracing::info!(%address, started_in = ?began.elapsed(), database_started_in = ?house.place.started_in(), "serving");
     if config.development {
-        greet(address, &sign_ins, began.elapsed());
+        greet(address, &config.data_dir, &sign_ins, began.elapsed());
     }
 
     let mut failed = false;
@@ -113,14 +113,41 @@ async fn database_gone(house: &House) {
 }
 
 /// What somebody who has just started a development server wants to know.
-fn greet(address: SocketAddr, sign_ins: &[manifest::SignIn], started_in: Duration) {
+fn greet(address: SocketAddr, data_dir: &Path, sign_ins: &[manifest::SignIn], started_in: Duration) {
     println!("\nMinthouse is serving on http://{address} (started in {:.2} s)", started_in.as_secs_f64());
     println!("  GraphQL   http://{address}/graphql   (a browser gets the explorer)");
     for sign_in in sign_ins {
         println!("  sign in   {}  {}   {}", sign_in.sign_in, sign_in.password, sign_in.what);
     }
+    let folder = folder_flag(data_dir);
     println!("\nThree things to try, in another terminal:");
     println!("  1. play a whole campaign:     cargo run -- demo --url http://{address}");
-    println!("  2. a token for the explorer:  cargo run -- token mint --enterprise demo --role OWNER");
-    println!("  3. look the house over:       cargo run -- doctor\n");
+    println!("  2. a token for the explorer:  cargo run -- token mint --enterprise demo --role OWNER{folder}");
+    println!("  3. look the house over:       cargo run -- doctor{folder}\n");
+}
+
+/// What other commands need to find this server's data folder, as a shell reads it: nothing where it is the usual one.
+fn folder_flag(data_dir: &Path) -> String {
+    if data_dir == Config::default().data_dir {
+        return String::new();
+    }
+    let folder = data_dir.to_string_lossy();
+    let plain = |letter: char| letter.is_alphanumeric() || "/._-".contains(letter);
+    if folder.chars().all(plain) {
+        format!(" --data-dir {folder}")
+    } else {
+        format!(" --data-dir '{}'", folder.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_ones_own_is_named_in_what_is_to_be_typed() {
+        assert_eq!(folder_flag(Path::new("data")), "");
+        assert_eq!(folder_flag(Path::new("/srv/house-1")), " --data-dir /srv/house-1");
+        assert_eq!(folder_flag(Path::new("a house's")), " --data-dir 'a house'\\''s'");
+    }
 }

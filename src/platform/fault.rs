@@ -12,15 +12,20 @@ use crate::platform::language::{Language, Text};
 pub enum Fault {
     #[error("bad request: {0}")]
     BadRequest(String),
-    #[error("unauthenticated: {0}")]
-    Unauthenticated(&'static str),
+    #[error("unauthenticated: {}", .0.english)]
+    Unauthenticated(Text),
+    /// The caller's role does not give this permission.
     #[error("forbidden: needs {0}")]
     Forbidden(&'static str),
-    #[error("needs {0}")]
-    WrongCaller(&'static str),
-    /// Whom the caller acts for does not work at present; the word is its state.
-    #[error("the enterprise is {0}")]
-    Inactive(&'static str),
+    /// The caller's token was given scopes, and this is none of them.
+    #[error("forbidden: needs the scope {0}")]
+    OutOfScope(&'static str),
+    #[error("needs {}", .0.english)]
+    WrongCaller(Text),
+    /// Whom the caller acts for does not work at present. What that means to them, and what they can do, they are told
+    /// in words of the enterprise's state.
+    #[error("not active: {}", .0.english)]
+    Inactive(Text),
     #[error("not found")]
     NotFound,
     #[error("rate limited for {0:?}")]
@@ -43,6 +48,19 @@ impl Fault {
         Self::Internal(cause.into())
     }
 
+    /// Nobody said who they are.
+    pub const NO_TOKEN: Self = Self::Unauthenticated(Text::new("请求未带令牌", "no token was sent"));
+
+    /// The token is not good, for this reason: a part of a sentence.
+    pub const fn unauthenticated(chinese: &'static str, english: &'static str) -> Self {
+        Self::Unauthenticated(Text::new(chinese, english))
+    }
+
+    /// The token is somebody else's than this one, whose name is a part of a sentence.
+    pub const fn wrong_caller(chinese: &'static str, english: &'static str) -> Self {
+        Self::WrongCaller(Text::new(chinese, english))
+    }
+
     /// The fault and its causes in one line, for the log. Never for a client.
     pub fn with_causes(&self) -> String {
         let causes = std::iter::successors(std::error::Error::source(self), |cause| cause.source());
@@ -54,7 +72,7 @@ impl Fault {
         match self {
             Fault::BadRequest(_) => "BAD_REQUEST",
             Fault::Unauthenticated(_) => "UNAUTHENTICATED",
-            Fault::Forbidden(_) | Fault::WrongCaller(_) => "FORBIDDEN",
+            Fault::Forbidden(_) | Fault::OutOfScope(_) | Fault::WrongCaller(_) => "FORBIDDEN",
             Fault::Inactive(_) => "ENTERPRISE_NOT_ACTIVE",
             Fault::NotFound => "NOT_FOUND",
             Fault::RateLimited(_) => "RATE_LIMITED",
@@ -74,27 +92,36 @@ impl Fault {
                 Language::English => format!("The request is not valid: {what}"),
             },
             Fault::Unauthenticated(why) => match language {
-                Language::Chinese => format!("请先登录，再带上有效的令牌重试（{why}）。"),
+                Language::Chinese => {
+                    format!("请先登录，再以 \"Authorization: Bearer …\" 带上有效的令牌重试（{}）。", why.chinese)
+                }
                 Language::English => {
-                    format!("Sign in and send a valid token as \"Authorization: Bearer …\" ({why}).")
+                    format!("Sign in and send a valid token as \"Authorization: Bearer …\" ({}).", why.english)
                 }
             },
             Fault::Forbidden(permission) => match language {
-                Language::Chinese => format!("没有权限：需要 {permission}，请联系企业所有者授权。"),
+                Language::Chinese => format!("您的角色没有权限 {permission}，请联系企业所有者授权。"),
                 Language::English => {
                     format!("Your role lacks the permission {permission}; ask your enterprise's owner for it.")
                 }
             },
-            Fault::WrongCaller(token) => match language {
-                Language::Chinese => format!("该操作需要另一种身份的令牌（{token}）。"),
-                Language::English => format!("This needs {token}; the one that was sent speaks for somebody else."),
-            },
-            Fault::Inactive(state) => match language {
-                Language::Chinese => format!("企业当前状态为 {state}，暂不能进行该操作；请联系平台运营方。"),
+            Fault::OutOfScope(scope) => match language {
+                Language::Chinese => {
+                    format!(
+                        "该令牌不含权限范围 {scope}：请重新获取包含它的令牌；如无法获取，请企业管理员为应用添加该范围。"
+                    )
+                }
                 Language::English => format!(
-                    "The enterprise is {state}: what exists can be looked at, and nothing else can be done; contact the house that runs this service."
+                    "This token lacks the scope {scope}: get another token with it; where you may not have it, ask the enterprise's administrators to give it to you."
                 ),
             },
+            Fault::WrongCaller(token) => match language {
+                Language::Chinese => format!("该操作需要{}；所带的令牌属于其他身份。", token.chinese),
+                Language::English => {
+                    format!("This needs {}; the one that was sent speaks for somebody else.", token.english)
+                }
+            },
+            Fault::Inactive(told) => told.in_language(language).to_owned(),
             Fault::NotFound => fixed("没有找到该对象，请检查 ID。", "Nothing was found under that ID; check the ID."),
             Fault::RateLimited(wait) => match language {
                 Language::Chinese => format!("请求过于频繁，请在 {} 秒后重试。", wait.as_secs().max(1)),

@@ -30,19 +30,32 @@ impl Text {
 }
 
 impl Language {
+    /// The language of a tag such as `zh`, `zh-CN` or `en-GB`, if it is one of ours.
+    pub fn from_tag(tag: &str) -> Option<Self> {
+        match tag.split('-').next()?.to_ascii_lowercase().as_str() {
+            "zh" => Some(Self::Chinese),
+            "en" => Some(Self::English),
+            _ => None,
+        }
+    }
+
+    /// As HTML names it.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Chinese => "zh-CN",
+            Self::English => "en",
+        }
+    }
+
     /// The best of ours for an `Accept-Language` header: highest `q` wins, the first named among equals.
     /// A header that names neither language gives the default.
     pub fn from_accept_language(header: &str) -> Self {
         let mut best: Option<(f32, Language)> = None;
         for part in header.split(',') {
             let mut pieces = part.split(';');
-            let tag = pieces.next().unwrap_or("").trim().to_ascii_lowercase();
+            let named = Self::from_tag(pieces.next().unwrap_or("").trim());
             let quality = pieces.find_map(|piece| piece.trim().strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
-            let language = match tag.split('-').next() {
-                Some("zh") => Language::Chinese,
-                Some("en") => Language::English,
-                _ => continue,
-            };
+            let Some(language) = named else { continue };
             if quality > 0.0 && best.is_none_or(|(q, _)| quality > q) {
                 best = Some((quality, language));
             }

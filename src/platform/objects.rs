@@ -118,6 +118,8 @@ pub enum NotReceived {
     TooLarge,
     #[error("it is empty")]
     Empty,
+    #[error("it is another one than was announced")]
+    Differs,
     #[error("it did not arrive whole")]
     BrokeOff,
     #[error(transparent)]
@@ -181,15 +183,15 @@ impl Objects {
     pub async fn put(&self, key: &Key, bytes: Bytes) -> Result<Content, NotReceived> {
         let max_bytes = bytes.len() as u64;
         let mut body = futures_util::stream::iter([Ok::<_, std::convert::Infallible>(bytes)]);
-        self.receive(key, max_bytes, &mut body).await
+        self.receive(key, (max_bytes, None), &mut body).await
     }
 
-    /// Puts an object as it arrives. A caller that may be dropped half way (a request's handler) spawns this: a store
-    /// far away is cleaned up by no destructor.
+    /// Puts an object as it arrives: of so many bytes at most, and of this SHA-256 where one was announced. A caller that
+    /// may be dropped half way (a request's handler) spawns this: a store far away is cleaned up by no destructor.
     pub async fn receive<E>(
         &self,
         key: &Key,
-        max_bytes: u64,
+        (max_bytes, announced): (u64, Option<[u8; 32]>),
         body: &mut (impl Stream<Item = Result<Bytes, E>> + Unpin),
     ) -> Result<Content, NotReceived> {
         if self.head(key).await?.is_some() {
@@ -198,7 +200,9 @@ impl Objects {
         let staged = Path::from(format!("{STAGING}/{}", id::generate().simple()));
         let upload = self.store.put_multipart(&staged).await.map_err(unavailable)?;
         let mut upload = WriteMultipart::new_with_chunk_size(upload, self.part_bytes);
-        let content = match fill(&mut upload, max_bytes, body).await {
+        let filled = fill(&mut upload, max_bytes, body).await;
+        let as_announced = |content: &Content| announced.is_none_or(|sha256| content.sha256 == sha256);
+        let content = match filled.and_then(|content| Some(content).filter(as_announced).ok_or(NotReceived::Differs)) {
             Ok(content) => content,
             Err(reason) => {
                 let aborted = upload.abort().await;

@@ -178,7 +178,7 @@ async fn reserve(
         return Err(Refusal::code(BranchErrorCode::NotAPartner));
     }
     if partner.state != EnterpriseState::Active {
-        return Err(Fault::Inactive(partner.state.as_str()).into());
+        return Err(partner.state.refusing().into());
     }
     let (id, is_new) = branches::reserve_in(&tx, corp_open_id).await?;
     if is_new {
@@ -293,7 +293,9 @@ fn of_branch(refusal: Refusal<EnterpriseErrorCode>) -> Refusal<BranchErrorCode> 
                 .into_iter()
                 .map(|problem| Problem {
                     code: code(problem.code),
-                    field: problem.field.map(|field| if field == "signIn" { "owner.signIn".into() } else { field }),
+                    field: problem
+                        .field
+                        .map(|field| if field == "ownerSignIn" { "owner.signIn".into() } else { field }),
                     detail: problem.detail,
                     wait: problem.wait,
                 })

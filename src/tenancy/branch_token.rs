@@ -3,7 +3,7 @@
 //!
 //! The token names the partner and who acts, so the branch's audit log does too. It ends with the session or the
 //! client's secret that it was made under, with the branch and with the partner: `Standings` asks after all of them at
-//! each request.
+//! each request. One that the partner disables the branch under stays refused when the branch is enabled again.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -48,16 +48,16 @@ pub async fn create(
     if BranchState::of(&branch, platform.clock.now()) != BranchState::Active {
         return Err(Refusal::at("corpOpenId", BranchErrorCode::NotActive));
     }
-    let partner = scope.tenant();
+    let (partner, disabled) = (scope.tenant(), branch.times_disabled);
     let identity = match (scope.actor().kind, scope.secret()) {
         (ActorKind::Operator, _) => {
-            Identity::Partner { partner, actor: OperatorId::from_uuid(scope.actor().id), scope: scopes }
+            Identity::Partner { partner, actor: OperatorId::from_uuid(scope.actor().id), scope: scopes, disabled }
         }
         (ActorKind::Client, Some(secret)) => {
             let client = ApiClientId::from_uuid(scope.actor().id);
-            Identity::PartnerClient { partner, client, secret, scope: scopes }
+            Identity::PartnerClient { partner, client, secret, scope: scopes, disabled }
         }
-        _ => return Err(Fault::WrongCaller("a token of the partner's own").into()),
+        _ => return Err(Fault::wrong_caller("合作方自己的令牌", "a token of the partner's own").into()),
     };
     audit::record_in(&tx, "branchTokenCreate", id.uuid(), None, &scopes).await?;
     tx.commit().await?;

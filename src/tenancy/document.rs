@@ -1,7 +1,7 @@
 //! Documents that an enterprise hands in: announced, uploaded beside the API, and looked at before they count.
 //!
-//! An announcement says how large the file is and what its SHA-256 is; the address that it gives takes that much and no
-//! more. Completing reads what really lies there. The type is the one found in the bytes, never the one that somebody
+//! An announcement says how large the file is and what its SHA-256 is; the address that it gives takes that file and no
+//! other. Completing reads what really lies there. The type is the one found in the bytes, never the one that somebody
 //! says, and the file is served under it alone. Only the enterprise and the house come to see a document; whoever sees it
 //! gets an address that is good for a few minutes.
 
@@ -93,6 +93,7 @@ pub async fn upload(
     let ticket = Ticket {
         key: key(scope.tenant(), document.id),
         max_bytes: u64::try_from(request.size).map_err(Fault::internal)?,
+        sha256: Some(sha256),
         expires_at: platform.clock.now() + UPLOAD_LIFE,
     };
     Ok(Upload { document, path: platform.objects.upload_path(&ticket), expires_at: ticket.expires_at })

@@ -11,14 +11,15 @@ use crate::platform::fault::Fault;
 use crate::platform::randomness::Randomness;
 use crate::platform::refusal::Refusal;
 use crate::platform::vault::{SealingKey, WrongKey};
-use crate::tenancy::audit;
-use crate::tenancy::model::{Enterprise, EnterpriseErrorCode, EnterpriseId, EnterpriseKind, EnterpriseState};
+use crate::tenancy::model::{
+    Enterprise, EnterpriseErrorCode, EnterpriseId, EnterpriseKind, EnterpriseState, ReviewErrorCode,
+};
 use crate::tenancy::operator::{self, OperatorRequest};
-use crate::tenancy::password;
 use crate::tenancy::permission::Role;
 use crate::tenancy::review::Decision;
 use crate::tenancy::scope::{HouseScope, TenantTx};
-use crate::tenancy::store::{self, DirectoryKind, enterprise_row};
+use crate::tenancy::store::{self, DirectoryKind, enterprise_row, qualifications};
+use crate::tenancy::{audit, password, registration};
 
 /// The house's own slug.
 pub const RESERVED_SLUG: &str = "house";
@@ -96,16 +97,20 @@ pub async fn furnish_in(platform: &Platform, tx: &TenantTx, slug: &str) -> Resul
 }
 
 /// Hears the house's word on an enterprise that registered itself. One that was refused stays as it was, knows why, and
-/// may hand itself in again.
-pub async fn decided_in(tx: &TenantTx, decision: &Decision) -> Result<(), Fault> {
+/// may hand itself in again. Nobody is let in whose licence the house has not approved.
+pub async fn decided_in(tx: &TenantTx, decision: &Decision) -> Result<(), Refusal<ReviewErrorCode>> {
     let before = enterprise_row::lock_in(tx).await?.ok_or(Fault::NotFound)?;
     let state = if decision.approved { EnterpriseState::Active } else { EnterpriseState::Pending };
     if before.state != EnterpriseState::Pending {
-        return Err(Fault::internal(anyhow::anyhow!("{} was reviewed while it was {:?}", before.id, before.state)));
+        let cause = anyhow::anyhow!("{} was reviewed while it was {:?}", before.id, before.state);
+        return Err(Fault::internal(cause).into());
+    }
+    if decision.approved && !qualifications::is_approved(tx, registration::REQUIRED).await? {
+        return Err(Refusal::at("id", ReviewErrorCode::LicenceUndecided));
     }
     let after = enterprise_row::set_state_in(tx, state, decision.remark.as_deref()).await?;
     audit::record_in(tx, "enterpriseReview", tx.tenant().uuid(), Some(&before.state), &after.state).await?;
-    announce_in(tx, &after).await
+    Ok(announce_in(tx, &after).await?)
 }
 
 /// Tells the world where the enterprise stands now.

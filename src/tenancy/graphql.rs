@@ -158,8 +158,10 @@ words! {
     }
 }
 
-/// Whom the request's token speaks for.
+/// Whom the request's token speaks for. What other capabilities know of them stands with those
+/// (`wallets::graphql::viewer`).
 #[derive(SimpleObject)]
+#[graphql(complex)]
 pub struct Viewer {
     /// What kind of caller.
     pub kind: ViewerKind,

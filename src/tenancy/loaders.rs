@@ -78,7 +78,7 @@ impl Loaders {
 fn shared_fault(fault: Arc<Fault>) -> Fault {
     Arc::try_unwrap(fault).unwrap_or_else(|fault| match &*fault {
         Fault::Unavailable(_) | Fault::Contended(_) => Fault::Unavailable(anyhow::anyhow!(fault.with_causes())),
-        Fault::Unauthenticated(why) => Fault::Unauthenticated(why),
+        Fault::Unauthenticated(why) => Fault::Unauthenticated(*why),
         _ => Fault::internal(anyhow::anyhow!(fault.with_causes())),
     })
 }

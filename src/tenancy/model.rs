@@ -175,6 +175,8 @@ pub struct Enterprise {
     pub corp_open_id: Option<String>,
     pub disabled_at: Option<DateTime<Utc>>,
     pub expires_at: Option<DateTime<Utc>>,
+    /// How often its partner has disabled it.
+    pub times_disabled: i32,
     pub version: i32,
     pub created_at: DateTime<Utc>,
 }
@@ -241,34 +243,35 @@ codes!(EnterpriseErrorCode, EnterpriseUserError, {
     InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
     SlugTaken = "SLUG_TAKEN": "该标识已被占用，请换一个。" / "That slug is taken; choose another.",
     SignInTaken = "SIGN_IN_TAKEN": "该登录名已被占用，请换一个。" / "That sign-in name is taken; choose another.",
-    NotFound = "NOT_FOUND": "没有找到该企业。" / "There is no such enterprise; list them with `enterprises`.",
-    WrongState = "WRONG_STATE": "企业当前状态不允许此操作。" / "The enterprise's state does not allow this; read `state`.",
+    NotFound = "NOT_FOUND": "没有找到该企业，可用 `enterprises` 列出。" / "There is no such enterprise; list them with `enterprises`.",
+    WrongState = "WRONG_STATE": "企业当前状态不允许此操作，请查看 `state`。" / "The enterprise's state does not allow this; read `state`.",
     InReview = "IN_REVIEW": "企业正在审核中，请等待审核结果。" / "The enterprise is in the house's review; wait for its word.",
-    TooManyAttempts = "TOO_MANY_ATTEMPTS": "尝试次数过多。" / "Too many attempts came from this address.",
-    LicenceMissing = "LICENCE_MISSING": "请先上传营业执照并提交资质。" / "Hand in a BUSINESS_LICENCE with `qualificationCreate` first.",
+    TooManyAttempts = "TOO_MANY_ATTEMPTS": "该地址的尝试次数过多。" / "Too many attempts came from this address.",
+    LicenceMissing = "LICENCE_MISSING": "请先用 `qualificationCreate` 提交营业执照（BUSINESS_LICENCE）。" / "Hand in a BUSINESS_LICENCE with `qualificationCreate` first.",
 });
 
 codes!(SignInErrorCode, SignInUserError, {
-    WrongCredentials = "WRONG_CREDENTIALS": "登录名或密码不正确。" / "The sign-in name or the password is wrong; try again or have your owner reset it.",
-    TotpRequired = "TOTP_REQUIRED": "已开启两步验证，请同时提交验证码。" / "Two-step sign-in is on: send the code that your app shows, or a recovery code, as `code`.",
+    WrongCredentials = "WRONG_CREDENTIALS": "登录名或密码不正确，请重试，或请企业所有者重置密码。" / "The sign-in name or the password is wrong; try again or have your owner reset it.",
+    TotpRequired = "TOTP_REQUIRED": "已开启两步验证，请以 `code` 同时提交验证器显示的验证码或恢复码。" / "Two-step sign-in is on: send the code that your app shows, or a recovery code, as `code`.",
     WrongCode = "WRONG_CODE": "验证码不正确或已使用，请输入新的验证码。" / "The code is wrong or was used; enter the next one that your app shows.",
     TryLater = "TRY_LATER": "尝试次数过多。" / "Too many attempts.",
     EnterpriseNotActive = "ENTERPRISE_NOT_ACTIVE": "企业未启用或已停用，请联系平台运营方。" / "The enterprise is not active; contact the house that runs this service.",
 });
 
 codes!(ReviewErrorCode, ReviewUserError, {
-    NotFound = "NOT_FOUND": "没有找到该审核项。" / "There is no such review; list the open ones with `reviews`.",
-    AlreadyDecided = "ALREADY_DECIDED": "该审核项已有结论。" / "This review was already decided; the subject must be submitted again.",
+    NotFound = "NOT_FOUND": "没有找到该审核项，可用 `reviews` 列出待审核项。" / "There is no such review; list the open ones with `reviews`.",
+    AlreadyDecided = "ALREADY_DECIDED": "该审核项已有结论，如需再审须由企业重新提交。" / "This review was already decided; the subject must be submitted again.",
+    RemarkRequired = "REMARK_REQUIRED": "驳回时必须填写审核意见，告知企业应修改什么。" / "A rejection needs a remark that tells the enterprise what to change.",
+    LicenceUndecided = "LICENCE_UNDECIDED": "该企业没有已通过的营业执照：请先对其营业执照作出审核，或驳回本项并填写意见。" / "The enterprise has no approved BUSINESS_LICENCE: decide on its licence first, or reject this review with a remark.",
     MediaNotPassed = "MEDIA_NOT_PASSED": "所用介质未通过内容审核，只能驳回，或先处理该介质。" / "Not all of its media have passed moderation; decide on those first, or reject it.",
-    RemarkRequired = "REMARK_REQUIRED": "驳回时必须填写审核意见。" / "A rejection needs a remark that tells the enterprise what to change.",
 });
 
 codes!(SessionErrorCode, SessionUserError, {
     InvalidRefreshToken = "INVALID_REFRESH_TOKEN": "刷新令牌无效，请重新登录。" / "That is no refresh token of this service; sign in again.",
     RefreshTokenReused = "REFRESH_TOKEN_REUSED": "该刷新令牌已被使用过，为安全起见会话已结束，请重新登录。" / "This refresh token was used before, so the session was ended for safety; sign in again.",
     SessionEnded = "SESSION_ENDED": "会话已结束，请重新登录。" / "The session has ended; sign in again.",
-    NotFound = "NOT_FOUND": "没有找到该会话。" / "There is no such session of yours; list them with `sessions`.",
-    OwnersOnly = "OWNERS_ONLY": "所有者的会话只能由所有者结束。" / "An owner's session is ended by owners only; ask one of them.",
+    NotFound = "NOT_FOUND": "没有找到您的该会话，可用 `sessions` 列出。" / "There is no such session of yours; list them with `sessions`.",
+    OwnersOnly = "OWNERS_ONLY": "所有者的会话只能由所有者结束，请联系所有者。" / "An owner's session is ended by owners only; ask one of them.",
 });
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub async fn add_as_in(
 ) -> Result<(), Refusal<EnterpriseErrorCode>> {
     let sign_in = normalise_sign_in(request.sign_in);
     if !store::claim_name_in(tx, DirectoryKind::SignIn, &sign_in, id.uuid()).await? {
-        return Err(Refusal::at("signIn", EnterpriseErrorCode::SignInTaken));
+        return Err(Refusal::at("ownerSignIn", EnterpriseErrorCode::SignInTaken));
     }
     let operator = NewOperator {
         tenant_id: tx.tenant(),

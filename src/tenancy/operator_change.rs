@@ -201,7 +201,7 @@ pub async fn present_role_in(tx: &TenantTx) -> Result<Option<Role>, Fault> {
             let actor = operators::lock_in(tx, OperatorId::from_uuid(tx.actor().id)).await?;
             match actor {
                 Some(actor) if actor.state == OperatorState::Active => Ok(Some(actor.role)),
-                Some(_) => Err(Fault::Unauthenticated("the operator was disabled")),
+                Some(_) => Err(Fault::unauthenticated("该操作员已停用", "the operator was disabled")),
                 None => Ok(None),
             }
         }

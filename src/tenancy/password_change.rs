@@ -70,7 +70,7 @@ pub async fn verify_own(
     let operator = store::operators_by_id(&tx, &[id]).await?.remove(&id);
     drop(tx);
     let operator = operator.filter(|operator| operator.state == OperatorState::Active);
-    let operator = operator.ok_or(Fault::Unauthenticated("there is no such operator any more"))?;
+    let operator = operator.ok_or(Fault::unauthenticated("该操作员已不存在", "there is no such operator any more"))?;
     let Some(hash) = operator.password_hash.clone() else {
         return Err(Refusal::code(OperatorErrorCode::NoPassword));
     };

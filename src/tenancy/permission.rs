@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::platform::fault::Fault;
+use crate::platform::language::Text;
 use crate::tenancy::model::EnterpriseState;
 use crate::words;
 
@@ -107,6 +109,38 @@ impl EnterpriseState {
             Self::Pending | Self::Suspended => permission.serves_admission(),
             Self::Closed => false,
         }
+    }
+
+    /// What the enterprise's own people are told who want what its state does not admit.
+    pub fn refusing(self) -> Fault {
+        Fault::Inactive(match self {
+            Self::Pending => Text::new(
+                "企业尚未入驻（PENDING）：目前只能查看和修改企业、资质与操作员，并查看审计日志。请用 `qualificationCreate` 提交 BUSINESS_LICENCE，再用 `enterpriseSubmit` 申请入驻；如已提交，请等待平台运营方审核。",
+                "The enterprise is PENDING: itself, its qualifications and its operators can be seen and changed, its audit log read, and nothing else. Hand in a BUSINESS_LICENCE with `qualificationCreate`, then ask for admission with `enterpriseSubmit`; if you have, wait for the house's word.",
+            ),
+            Self::Active | Self::Suspended => Text::new(
+                "企业已被暂停（SUSPENDED）：目前只能查看和修改企业、资质与操作员，并查看审计日志。原因见 `stateReason`，请联系平台运营方；分支请联系其合作方。",
+                "The enterprise is SUSPENDED: itself, its qualifications and its operators can be seen and changed, its audit log read, and nothing else. `stateReason` says why; contact the house that runs this service, or, in a branch, its partner.",
+            ),
+            Self::Closed => Text::new(
+                "企业已关闭（CLOSED），不能再进行任何操作；如有疑问请联系平台运营方。",
+                "The enterprise is CLOSED for good; contact the house that runs this service if you have questions.",
+            ),
+        })
+    }
+
+    /// What its holders are told who want to do something while it does not work.
+    pub fn refusing_holders(self) -> Fault {
+        Fault::Inactive(match self {
+            Self::Closed => Text::new(
+                "该企业已关闭：您仍可查看已拥有的藏品，但不能再进行操作。",
+                "The enterprise is CLOSED: you still see what you own, and nothing more can be done here.",
+            ),
+            Self::Pending | Self::Active | Self::Suspended => Text::new(
+                "该企业已暂停服务：您仍可查看已拥有的藏品，请稍后再来操作，或联系该企业。",
+                "The enterprise does not work at present: you still see what you own; come back later to do more, or ask the enterprise.",
+            ),
+        })
     }
 }
 

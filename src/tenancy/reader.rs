@@ -59,7 +59,10 @@ impl Reader {
 
     /// The request's transaction, for one caller at a time.
     pub async fn transaction(&self) -> Result<ReadGuard, Fault> {
-        let scope = self.scope.as_ref().ok_or(Fault::Unauthenticated("this needs an enterprise or a holder"))?;
+        let scope = self
+            .scope
+            .as_ref()
+            .ok_or(Fault::unauthenticated("此处需要企业或用户的令牌", "this needs an enterprise or a holder"))?;
         let Some(shared) = &self.shared else {
             return Ok(ReadGuard::Own(Box::new(self.open(scope).await?)));
         };

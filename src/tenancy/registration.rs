@@ -25,7 +25,7 @@ use crate::tenancy::{audit, password, review, throttle};
 
 /// What the house expects to see before it lets anybody in: who they are. Filings of a site or of a chain come with
 /// what is done there, and may be the house's own.
-const REQUIRED: QualificationKind = QualificationKind::BusinessLicence;
+pub const REQUIRED: QualificationKind = QualificationKind::BusinessLicence;
 
 /// From one address. Whoever has mistyped a slug has plenty left; a program fills no directory.
 const ATTEMPTS: Window = Window { limit: 20, length: TimeDelta::hours(1) };

@@ -194,7 +194,7 @@ impl TenantScope {
     pub fn operator(&self) -> Result<OperatorId, Fault> {
         match self.actor.kind {
             ActorKind::Operator => Ok(OperatorId::from_uuid(self.actor.id)),
-            _ => Err(Fault::WrongCaller("an operator's own token")),
+            _ => Err(Fault::wrong_caller("操作员本人的令牌", "an operator's own token")),
         }
     }
 
@@ -216,18 +216,12 @@ impl TenantScope {
 
     /// The first statement of a use case.
     pub fn require(&self, permission: Permission) -> Result<(), Fault> {
-        let allowed = match self.grant {
-            Grant::Everything => true,
-            Grant::Role(role) => role.permits(permission),
-            Grant::Scopes(scopes) => scopes.contains(permission),
-        };
-        if !allowed {
-            return Err(Fault::Forbidden(permission.name()));
+        match self.grant {
+            Grant::Role(role) if !role.permits(permission) => return Err(Fault::Forbidden(permission.name())),
+            Grant::Scopes(scopes) if !scopes.contains(permission) => return Err(Fault::OutOfScope(permission.name())),
+            Grant::Everything | Grant::Role(_) | Grant::Scopes(_) => {}
         }
-        if !self.state.admits(permission) {
-            return Err(Fault::Inactive(self.state.as_str()));
-        }
-        Ok(())
+        if self.state.admits(permission) { Ok(()) } else { Err(self.state.refusing()) }
     }
 
     pub async fn read(&self, database: &Database) -> Result<TenantTx, Fault> {
@@ -267,7 +261,7 @@ impl HolderScope {
     pub fn require_active(&self) -> Result<(), Fault> {
         match self.state {
             EnterpriseState::Active => Ok(()),
-            state => Err(Fault::Inactive(state.as_str())),
+            state => Err(state.refusing_holders()),
         }
     }
 

@@ -64,7 +64,7 @@ pub async fn confirm(
 
     let tx = scope.write(&platform.database).await?;
     let before = operators::lock_in(&tx, id).await?.filter(|operator| operator.state == OperatorState::Active);
-    let before = before.ok_or(Fault::Unauthenticated("there is no such operator any more"))?;
+    let before = before.ok_or(Fault::unauthenticated("该操作员已不存在", "there is no such operator any more"))?;
     if before.totp_confirmed_at.is_some() {
         return Err(Refusal::code(OperatorErrorCode::TotpOn));
     }

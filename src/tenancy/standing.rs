@@ -46,7 +46,7 @@ impl Standing {
     fn session_holds(&self, session: Option<SessionId>) -> Result<(), Fault> {
         match session {
             Some(session) if self.revoked.contains(&session.uuid()) => {
-                Err(Fault::Unauthenticated("the session was ended; sign in again"))
+                Err(Fault::unauthenticated("会话已结束，请重新登录", "the session was ended; sign in again"))
             }
             _ => Ok(()),
         }
@@ -60,15 +60,32 @@ impl Standing {
         address: Option<IpAddr>,
     ) -> Result<Permissions, Fault> {
         if self.revoked.contains(&secret.uuid()) {
-            return Err(Fault::Unauthenticated("the client's secret was revoked; use its present one"));
+            return Err(Fault::unauthenticated(
+                "应用的该密钥已吊销，请使用当前密钥",
+                "the client's secret was revoked; use its present one",
+            ));
         }
         match self.clients.get(&client) {
             Some(client) if client.active && client.allows(address) => Ok(client.scopes),
-            Some(client) if client.active => {
-                Err(Fault::Unauthenticated("this address is not on the client's allow-list"))
-            }
-            _ => Err(Fault::Unauthenticated("the client is disabled")),
+            Some(client) if client.active => Err(Fault::unauthenticated(
+                "当前地址不在应用的允许名单内",
+                "this address is not on the client's allow-list",
+            )),
+            _ => Err(Fault::unauthenticated("该应用已停用", "the client is disabled")),
         }
+    }
+
+    /// For a partner's token that was made when the branch had been disabled so many times. Times of day would not do:
+    /// a token knows its second alone, and servers' clocks lie apart.
+    fn not_disabled_since(&self, disabled: i32) -> Result<(), Fault> {
+        // A token that knows of more is newer than what is kept here; only we sign tokens.
+        if disabled >= self.enterprise.times_disabled {
+            return Ok(());
+        }
+        Err(Fault::unauthenticated(
+            "该令牌签发后分支曾被停用，请重新获取",
+            "the branch was disabled after the token was made; get another one",
+        ))
     }
 
     /// The state at this moment, as the house and, for a branch, its partner want it: a branch may expire while its
@@ -153,15 +170,20 @@ impl Standings {
                 let standing = self.knowing(claims.tenant, standing.clone(), client).await?;
                 scopes = Some(standing.client_holds(client, secret, address)?);
             }
-            Identity::Partner { partner, .. } => {
+            Identity::Partner { partner, disabled, .. } => {
+                standing.not_disabled_since(disabled)?;
                 self.partner(&standing, partner).await?.session_holds(claims.sid)?;
             }
-            Identity::PartnerClient { partner, client, secret, .. } => {
+            Identity::PartnerClient { partner, client, secret, disabled, .. } => {
+                standing.not_disabled_since(disabled)?;
                 let theirs = self.partner(&standing, partner).await?;
                 let theirs = self.knowing(partner, theirs, client).await?;
                 let held = theirs.client_holds(client, secret, address)?;
                 if !held.contains(Permission::BranchAct) {
-                    return Err(Fault::Unauthenticated("the client may not act within branches any more"));
+                    return Err(Fault::unauthenticated(
+                        "该应用已不能在分支内操作",
+                        "the client may not act within branches any more",
+                    ));
                 }
                 scopes = Some(held);
             }
@@ -170,13 +192,13 @@ impl Standings {
         match (self.present_state(&standing).await?, &claims.identity) {
             // What holders own outlives the enterprise that gave it to them.
             (EnterpriseState::Closed, identity) if !matches!(identity, Identity::Holder { .. }) => {
-                Err(Fault::Unauthenticated("the enterprise is closed"))
+                Err(Fault::unauthenticated("企业已关闭", "the enterprise is closed"))
             }
             // A partner has other ways to see to a branch that does not work than to act within it.
             (
                 EnterpriseState::Pending | EnterpriseState::Suspended,
                 Identity::Partner { .. } | Identity::PartnerClient { .. },
-            ) => Err(Fault::Unauthenticated("the branch does not work at present")),
+            ) => Err(Fault::unauthenticated("该分支当前不可用", "the branch does not work at present")),
             (state, _) => Ok(Admission { state, scopes }),
         }
     }
@@ -222,12 +244,15 @@ impl Standings {
 
     async fn partner(&self, branch: &Standing, partner: EnterpriseId) -> Result<Arc<Standing>, Fault> {
         if branch.enterprise.partner_id != Some(partner) {
-            return Err(Fault::Unauthenticated("the enterprise is no branch of this partner"));
+            return Err(Fault::unauthenticated(
+                "该企业不是此合作方的分支",
+                "the enterprise is no branch of this partner",
+            ));
         }
         let standing = self.of(partner).await?;
         match standing.state_at(self.platform.clock.now()) {
             EnterpriseState::Active => Ok(standing),
-            _ => Err(Fault::Unauthenticated("the partner is not active")),
+            _ => Err(Fault::unauthenticated("合作方未启用", "the partner is not active")),
         }
     }
 
@@ -236,7 +261,7 @@ impl Standings {
         let since = self.platform.clock.now() - LONGEST_LIFE - CLOCKS_APART;
         let (enterprise, revoked, clients) =
             futures_util::try_join!(store::enterprise(&tx), store::revoked_since(&tx, since), clients::standings(&tx))?;
-        let enterprise = enterprise.ok_or(Fault::Unauthenticated("there is no such enterprise"))?;
+        let enterprise = enterprise.ok_or(Fault::unauthenticated("没有该企业", "there is no such enterprise"))?;
         Ok(Standing { enterprise, revoked, clients })
     }
 

@@ -60,6 +60,8 @@ pub enum Identity {
         /// The partner's operator.
         actor: OperatorId,
         scope: Permissions,
+        /// How often the branch had been disabled when the token was made: the next time ends it for good.
+        disabled: i32,
     },
     /// The same for a machine of the partner.
     PartnerClient {
@@ -67,6 +69,7 @@ pub enum Identity {
         client: ApiClientId,
         secret: ApiClientSecretId,
         scope: Permissions,
+        disabled: i32,
     },
     /// One person across enterprises. The token is for no enterprise: `tenant` is the nil ID.
     Person {
@@ -189,9 +192,13 @@ impl Tokens {
     }
 
     pub fn verify(&self, token: &str) -> Result<Claims, Fault> {
-        let header = decode_header(token).map_err(|_| Fault::Unauthenticated("the token is not a JWT"))?;
-        let kid = header.kid.ok_or(Fault::Unauthenticated("the token names no key"))?;
-        let key = self.verifying.get(&kid).ok_or(Fault::Unauthenticated("the token's key is not ours"))?;
+        let header =
+            decode_header(token).map_err(|_| Fault::unauthenticated("令牌不是 JWT", "the token is not a JWT"))?;
+        let kid = header.kid.ok_or(Fault::unauthenticated("令牌未指明密钥", "the token names no key"))?;
+        let key = self
+            .verifying
+            .get(&kid)
+            .ok_or(Fault::unauthenticated("令牌的密钥不属于本服务", "the token's key is not ours"))?;
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_audience(&[AUDIENCE]);
         validation.set_issuer(&[ISSUER]);
@@ -200,14 +207,19 @@ impl Tokens {
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let claims = decode::<Claims>(token, key, &validation)
-            .map_err(|_| Fault::Unauthenticated("the token's signature, issuer or audience is wrong"))?
+            .map_err(|_| {
+                Fault::unauthenticated(
+                    "令牌的签名、签发方或受众不正确",
+                    "the token's signature, issuer or audience is wrong",
+                )
+            })?
             .claims;
         let now = self.clock.now().timestamp();
         if now >= claims.exp + LEEWAY_SECONDS {
-            return Err(Fault::Unauthenticated("the token has expired"));
+            return Err(Fault::unauthenticated("令牌已过期", "the token has expired"));
         }
         if now + LEEWAY_SECONDS < claims.nbf {
-            return Err(Fault::Unauthenticated("the token is not valid yet"));
+            return Err(Fault::unauthenticated("令牌尚未生效", "the token is not valid yet"));
         }
         Ok(claims)
     }
@@ -238,7 +250,9 @@ mod tests {
         clock.advance(TimeDelta::seconds(604));
         assert!(tokens.verify(&token).is_ok());
         clock.advance(TimeDelta::seconds(1));
-        assert!(matches!(tokens.verify(&token), Err(Fault::Unauthenticated("the token has expired"))));
+        assert!(
+            matches!(tokens.verify(&token), Err(Fault::Unauthenticated(why)) if why.english == "the token has expired")
+        );
     }
 
     #[test]
@@ -247,7 +261,9 @@ mod tests {
         clock.advance(TimeDelta::days(1));
         let (token, _) = tokens.mint(EnterpriseId::generate(), holder(), None, TimeDelta::minutes(9)).unwrap();
         clock.advance(TimeDelta::days(-1));
-        assert!(matches!(tokens.verify(&token), Err(Fault::Unauthenticated("the token is not valid yet"))));
+        assert!(
+            matches!(tokens.verify(&token), Err(Fault::Unauthenticated(why)) if why.english == "the token is not valid yet")
+        );
     }
 
     #[test]

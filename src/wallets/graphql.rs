@@ -2,6 +2,7 @@
 
 pub mod holders;
 pub mod personal;
+mod viewer;
 pub mod wallet;
 pub mod wechat;
 
@@ -434,8 +435,10 @@ impl ItemsMutation {
             match &ctx.request().caller {
                 Caller::Holder(scope) => transfer::give(ctx.platform(), scope, &request, &key).await,
                 Caller::Enterprise(scope) => transfer::start(ctx.platform(), scope, &request, &key).await,
-                Caller::Anonymous => Err(Fault::Unauthenticated("no token was sent").into()),
-                Caller::House(_) | Caller::Person(_) => Err(Fault::WrongCaller("a token of the enterprise").into()),
+                Caller::Anonymous => Err(Fault::NO_TOKEN.into()),
+                Caller::House(_) | Caller::Person(_) => {
+                    Err(Fault::wrong_caller("企业的令牌", "a token of the enterprise").into())
+                }
             }
         })
         .await?;

@@ -58,7 +58,7 @@ words! {
         BindPhone = "BIND_PHONE",
         /// To open one's wallet across enterprises.
         Wallet = "WALLET",
-        /// To have one's personal data erased.
+        /// To have one's personal data erased; for the holder's own phone.
         Erase = "ERASE",
     }
 }
@@ -200,53 +200,55 @@ pub struct Transfer {
 }
 
 codes!(WalletErrorCode, WalletUserError, {
-    InvalidPhone = "INVALID_PHONE": "手机号格式不正确，应为 11 位中国大陆手机号。" / "That is no mainland mobile number; send 11 digits, with or without +86.",
+    InvalidPhone = "INVALID_PHONE": "手机号格式不正确，请填写 11 位中国大陆手机号，可带 +86。" / "That is no mainland mobile number; send 11 digits, with or without +86.",
     InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
-    HolderNotFound = "HOLDER_NOT_FOUND": "没有找到该用户。" / "There is no such holder; sign them on with `holderSignOn` first.",
-    ItemNotFound = "ITEM_NOT_FOUND": "没有找到该藏品份。" / "There is no such item; list them with `items`.",
-    NotYours = "NOT_YOURS": "该藏品份不在转出方名下。" / "The item is not held by the one who gives it.",
-    SameHolder = "SAME_HOLDER": "转出方与接收方相同。" / "Giver and receiver are the same person.",
+    HolderNotFound = "HOLDER_NOT_FOUND": "没有找到该用户，请先用 `holderSignOn` 登记。" / "There is no such holder; sign them on with `holderSignOn` first.",
+    ItemNotFound = "ITEM_NOT_FOUND": "没有找到该藏品份，可用 `items` 列出。" / "There is no such item; list them with `items`.",
+    NotYours = "NOT_YOURS": "该藏品份不在转出方名下，请核对后重试。" / "The item is not held by the one who gives it; check whose it is.",
+    SameHolder = "SAME_HOLDER": "转出方与接收方相同，请填写其他接收方。" / "Giver and receiver are the same person; name another receiver.",
     TransferOpen = "TRANSFER_OPEN": "该藏品份有一笔转移正在进行，请等其结束。" / "A transfer of this item is under way; wait until it ends.",
-    TransferNotFound = "TRANSFER_NOT_FOUND": "没有找到该转移。" / "There is no such transfer; list them with `transfers`.",
+    TransferNotFound = "TRANSFER_NOT_FOUND": "没有找到该转移，可用 `transfers` 列出。" / "There is no such transfer; list them with `transfers`.",
     TooLate = "TOO_LATE": "转移已提交上链，无法撤销。" / "The transfer has reached the ledger and cannot be withdrawn.",
-    PartnerUserConflict = "PARTNER_USER_CONFLICT": "该客户编号与该手机号属于不同的用户，请核对。" / "This customer number and this phone belong to different holders; check both, or sign the person on by one of them alone.",
-    IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "该幂等键已用于不同的输入，请换一个新键。" / "This idempotency key was used for another input; send a new key for a new intent.",
+    PartnerUserConflict = "PARTNER_USER_CONFLICT": "该客户编号与该手机号属于不同的用户，请核对，或只用其中之一登记。" / "This customer number and this phone belong to different holders; check both, or sign the person on by one of them alone.",
+    IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "该幂等键已用于不同的输入，新的请求请换一个新键。" / "This idempotency key was used for another input; send a new key for a new intent.",
 });
 
 codes!(HolderErrorCode, HolderUserError, {
-    InvalidPhone = "INVALID_PHONE": "手机号格式不正确，应为 11 位中国大陆手机号。" / "That is no mainland mobile number; send 11 digits, with or without +86.",
+    InvalidPhone = "INVALID_PHONE": "手机号格式不正确，请填写 11 位中国大陆手机号，可带 +86。" / "That is no mainland mobile number; send 11 digits, with or without +86.",
     InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
     EnterpriseNotFound = "ENTERPRISE_NOT_FOUND": "没有找到该企业，请检查企业标识。" / "There is no such enterprise; check its slug.",
     EnterpriseNotActive = "ENTERPRISE_NOT_ACTIVE": "该企业暂停服务，请稍后再来。" / "The enterprise is not active; come back later.",
     TooOften = "TOO_OFTEN": "请求过于频繁。" / "That was asked for too often.",
     NotSent = "NOT_SENT": "短信未能发出，请稍后重试；本次不计入次数。" / "The message could not be sent; try again shortly. This one does not count.",
     WrongCode = "WRONG_CODE": "验证码不正确或已失效，请核对或重新获取。" / "The code is wrong, used or too old; check it or have a new one sent.",
-    NotOnThisHost = "NOT_ON_THIS_HOST": "请在平台自己的页面打开钱包。" / "A wallet across enterprises is not opened on an enterprise's own host; use the service's own.",
+    NotOnThisHost = "NOT_ON_THIS_HOST": "跨企业钱包不能在企业自己的域名打开，请在平台自己的页面打开。" / "A wallet across enterprises is not opened on an enterprise's own host; use the service's own.",
     PhoneTaken = "PHONE_TAKEN": "该手机号已属于另一位用户，请用手机号登录。" / "This phone belongs to another holder of this enterprise; sign in with the phone to use that one.",
-    PhoneBound = "PHONE_BOUND": "您已绑定手机号。" / "You have a phone already; it cannot be exchanged.",
+    PhoneBound = "PHONE_BOUND": "您已绑定手机号，不能更换。" / "You have a phone already; it cannot be exchanged.",
+    NotYourPhone = "NOT_YOUR_PHONE": "这不是您绑定的手机号：`ERASE` 的验证码只发送到您自己的手机，请填写已绑定的手机号。" / "That is not the phone you have bound; a code for `ERASE` is sent to your own phone alone: name that one.",
+    NoPhone = "NO_PHONE": "您没有绑定手机号，注销无需验证码：请直接调用 `holderEraseMyself`。" / "You have no phone, and need no code to be erased: call `holderEraseMyself` without one.",
     WeChatAppNotFound = "WECHAT_APP_NOT_FOUND": "该微信应用未开通，请联系企业。" / "The enterprise has no such WeChat app at work; ask it to set one up.",
     WeChatUnavailable = "WECHAT_UNAVAILABLE": "微信暂时无法确认身份，请重新登录。" / "WeChat does not answer at present; sign in again.",
     WeChatRefused = "WECHAT_REFUSED": "微信拒绝了本次登录，请换用手机号登录。" / "WeChat did not let this person in; sign in with a phone instead.",
     WeChatPreview = "WECHAT_PREVIEW": "请打开完整页面后再登录。" / "The page is shown in WeChat's preview; open the page itself and sign in there.",
     WeChatMisconfigured = "WECHAT_MISCONFIGURED": "微信应用配置有误，请联系企业。" / "WeChat does not accept the app's credentials; the enterprise must correct them.",
-    InvalidIdNumber = "INVALID_ID_NUMBER": "身份证号不正确，请核对。" / "That is no valid identity number; check each character.",
+    InvalidIdNumber = "INVALID_ID_NUMBER": "身份证号不正确，请逐位核对。" / "That is no valid identity number; check each character.",
     RealNameMismatch = "REAL_NAME_MISMATCH": "姓名与身份证号不一致，请核对后重试。" / "Name and identity number do not belong together; check both and try again.",
     RealNameUnavailable = "REAL_NAME_UNAVAILABLE": "实名核验服务暂不可用，请稍后重试；本次不计入次数。" / "The register of identities does not answer; try again later. This try does not count.",
     AlreadyVerified = "ALREADY_VERIFIED": "您已完成实名认证，不能更换身份。" / "You are verified already, and not under another identity.",
     TooManyTries = "TOO_MANY_TRIES": "今日实名认证次数已用完，请明天再试。" / "No more tries are left today; try again tomorrow.",
-    TooManyHolders = "TOO_MANY_HOLDERS": "该身份证号在本企业认证的账号已达上限。" / "This identity has verified as many accounts of this enterprise as it may.",
-    HolderNotFound = "HOLDER_NOT_FOUND": "没有找到该用户。" / "There is no such holder; list them with `holders`.",
-    Erased = "ERASED": "该用户的个人信息已被删除。" / "The holder's personal data was erased; nothing is left of it.",
-    OrderOpen = "ORDER_OPEN": "还有未完结的订单，请等其完结或先取消。" / "An order is still open; pay or cancel it, or wait until it is fulfilled.",
-    ClaimOpen = "CLAIM_OPEN": "还有未完成的领取，请先领取或等其到期。" / "A claim is still pending or under way; take it up, or wait until it is delivered or lapses.",
+    TooManyHolders = "TOO_MANY_HOLDERS": "该身份证号在本企业认证的账号已达上限，请使用已认证的账号。" / "This identity has verified as many accounts of this enterprise as it may; use one of those.",
+    HolderNotFound = "HOLDER_NOT_FOUND": "没有找到该用户，可用 `holders` 列出。" / "There is no such holder; list them with `holders`.",
+    Erased = "ERASED": "该用户的个人信息已被删除，没有留存。" / "The holder's personal data was erased; nothing is left of it.",
+    OrderOpen = "ORDER_OPEN": "还有未完结的订单，请先支付或取消，或等其完结。" / "An order is still open; pay or cancel it, or wait until it is fulfilled.",
+    ClaimOpen = "CLAIM_OPEN": "还有未完成的领取，请先领取，或等其到账或到期。" / "A claim is still pending or under way; take it up, or wait until it is delivered or lapses.",
     TransferOpen = "TRANSFER_OPEN": "还有正在进行的转移，请等其结束。" / "A transfer is still under way; wait until it ends.",
-    IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "该幂等键已用于不同的输入，请换一个新键。" / "This idempotency key was used for another input; send a new key for a new intent.",
+    IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "该幂等键已用于不同的输入，新的请求请换一个新键。" / "This idempotency key was used for another input; send a new key for a new intent.",
 });
 
 codes!(WeChatAppErrorCode, WeChatAppUserError, {
     InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
-    NotFound = "NOT_FOUND": "没有找到该微信应用。" / "There is no such WeChat app; list them with `wechatApps`.",
-    AppTaken = "APP_TAKEN": "该 AppID 已添加。" / "This AppID has been added already; change that one.",
+    NotFound = "NOT_FOUND": "没有找到该微信应用，可用 `wechatApps` 列出。" / "There is no such WeChat app; list them with `wechatApps`.",
+    AppTaken = "APP_TAKEN": "该 AppID 已添加，请修改已有的那一个。" / "This AppID has been added already; change that one.",
 });
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::platform::refusal::Refusal;
 use crate::platform::throttle::{Growth, Window};
 use crate::tenancy::enterprise::{self, DataKey};
 use crate::tenancy::model::EnterpriseId;
-use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
+use crate::tenancy::scope::{HolderScope, HouseTx, TenantScope, TenantTx};
 use crate::tenancy::standing::Standings;
 use crate::tenancy::store::{self as directory, DirectoryKind};
 use crate::tenancy::throttle::{self, Key, NO_TENANT};
@@ -30,7 +30,7 @@ use crate::wallets::entrance::{self, Entrance};
 use crate::wallets::holder::{self, Phone};
 use crate::wallets::model::{CodePurpose, HolderErrorCode};
 use crate::wallets::sms::{Code, SmsError, SmsSender};
-use crate::wallets::store::codes;
+use crate::wallets::store::{codes, personal};
 
 /// How long a code is good. The store's SQL says the same.
 pub const MINUTES: i64 = 5;
@@ -45,6 +45,7 @@ const FROM_ONE_PLACE: Growth = Growth { free: 5, first: TimeDelta::seconds(30), 
 const ONE_PHONE: Window = Window { limit: 1, length: TimeDelta::minutes(1) };
 const ONE_PHONE_A_DAY: Window = Window { limit: 10, length: TimeDelta::days(1) };
 const ONE_ADDRESS: Window = Window { limit: 60, length: TimeDelta::minutes(10) };
+const ONE_HOLDER_A_DAY: Window = Window { limit: 20, length: TimeDelta::days(1) };
 const ONE_PHONE_EVERYWHERE: Window = Window { limit: 30, length: TimeDelta::days(1) };
 const ONE_ENTERPRISE: Window = Window { limit: 6_000, length: TimeDelta::hours(1) };
 
@@ -54,8 +55,9 @@ pub struct CodeRequest<'a> {
     pub phone: &'a str,
     pub purpose: CodePurpose,
     pub entrance: Entrance<'a>,
-    /// The enterprise of the holder who asks, if a holder does.
-    pub own: Option<EnterpriseId>,
+    /// The holder who asks, if one does. Codes for [`CodePurpose::BindPhone`] and [`CodePurpose::Erase`] are sent to
+    /// nobody else.
+    pub holder: Option<&'a HolderScope>,
     pub address: Option<IpAddr>,
 }
 
@@ -67,10 +69,17 @@ pub async fn send(
     request: &CodeRequest<'_>,
 ) -> Result<(), Refusal<HolderErrorCode>> {
     let phone = holder::phone("phone", request.phone)?;
-    let tenant = match (request.purpose, request.own) {
+    let tenant = match (request.purpose, request.holder) {
         (CodePurpose::Wallet, _) => wallet_tenant(platform, request.entrance).await?,
-        (_, Some(own)) => own,
-        (_, None) => entrance::find(platform, standings, request.entrance).await?.tenant,
+        (CodePurpose::BindPhone | CodePurpose::Erase, None) => {
+            return Err(Fault::wrong_caller("用户的令牌", "a holder's token").into());
+        }
+        (purpose @ (CodePurpose::BindPhone | CodePurpose::Erase), Some(holder)) => {
+            can_be_used(platform, holder, purpose, &phone).await?;
+            holder.tenant()
+        }
+        (CodePurpose::SignIn, Some(holder)) => holder.tenant(),
+        (CodePurpose::SignIn, None) => entrance::find(platform, standings, request.entrance).await?.tenant,
     };
     let counted = count(platform, tenant, &phone, request.address).await?;
 
@@ -91,6 +100,33 @@ pub async fn send(
         tx.commit().await?;
     }
     Err(Refusal::at("phone", HolderErrorCode::NotSent))
+}
+
+/// Whether the holder could use a code that was sent to this phone. Whose phone it is otherwise is not looked at, and how
+/// often somebody may ask is counted: a stolen token is not to find out the middle of a number that it shows masked.
+async fn can_be_used(
+    platform: &Platform,
+    holder: &HolderScope,
+    purpose: CodePurpose,
+    phone: &Phone,
+) -> Result<(), Refusal<HolderErrorCode>> {
+    let tenant = holder.tenant();
+    let asked = Key::new(platform, "code.holder", &[holder.holder().uuid().as_bytes()]);
+    if let Err(wait) = throttle::count_in_window(platform, tenant, &asked, &ONE_HOLDER_A_DAY).await? {
+        return Err(Refusal::later(HolderErrorCode::TooOften, wait));
+    }
+    let tx = TenantScope::of_system(tenant).read(&platform.database).await?;
+    let bound = personal::personal(&tx, holder.holder()).await?.ok_or(Fault::NotFound)?.phone_hash;
+    let own = match &bound {
+        Some(bound) => *bound == holder::phone_hash(&enterprise::data_key(platform, &tx).await?, phone),
+        None => false,
+    };
+    match (purpose, bound) {
+        (CodePurpose::Erase, None) => Err(Refusal::at("phone", HolderErrorCode::NoPhone)),
+        (CodePurpose::Erase, Some(_)) if !own => Err(Refusal::at("phone", HolderErrorCode::NotYourPhone)),
+        (CodePurpose::BindPhone, Some(_)) if !own => Err(Refusal::at("phone", HolderErrorCode::PhoneBound)),
+        _ => Ok(()),
+    }
 }
 
 /// Codes for a wallet across enterprises are the house's: no enterprise's data key may judge them.

@@ -4,21 +4,21 @@ import { readFile } from 'node:fs/promises';
 
 const { page, protocol, cookie } = JSON.parse(process.argv[2]);
 const text = await readFile(page, 'utf8');
-const imported = "import { notice, show, spend, words } from './console.js';";
+const imported = "import { handBack, notice, show, spend, watch, words } from './console.js';";
 if (!text.includes(imported)) throw new Error('the page imports something else than this script stands in for');
 
 const spent = [];
-globalThis.location = { hash: '#ticket=T', protocol, pathname: '/sso/done', origin: `${protocol}//house.example` };
+globalThis.location = { hash: '#ticket=T', protocol, pathname: '/sso/done', search: '', origin: `${protocol}//house.example` };
 globalThis.history = { replaceState() {} };
 globalThis.document = { cookie };
 globalThis.window = { opener: null };
 globalThis.console_js = {
-  notice() {}, show() {}, words: {},
+  handBack() {}, notice() {}, show() {}, watch() {}, words: {},
   async spend(ticket, nonce) {
     spent.push([ticket, nonce]);
     return {};
   },
 };
-const source = text.replace(imported, 'const { notice, show, spend, words } = globalThis.console_js;');
+const source = text.replace(imported, 'const { handBack, notice, show, spend, watch, words } = globalThis.console_js;');
 await import(`data:text/javascript,${encodeURIComponent(source)}`);
 console.log(`ok ${JSON.stringify(spent)}`);

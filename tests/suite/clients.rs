@@ -120,7 +120,10 @@ async fn a_client_comes_in_with_its_secret_and_does_what_its_scopes_say() {
     let viewer = app.ok(Some(&token), KIND, json!({})).await["viewer"].take();
     assert_eq!(viewer, json!({ "kind": "CLIENT", "enterprise": { "slug": "alpha" } }));
     app.ok(Some(&token), "{ seriesList { nodes { id } } events { nodes { id } } }", json!({})).await;
-    assert_eq!(code(&app, &token, NEW_SERIES).await, "FORBIDDEN");
+    let refused = app.send(Some(&token), NEW_SERIES, json!({})).await["errors"][0].take();
+    assert_eq!(refused["extensions"]["code"], "FORBIDDEN");
+    let said = text(&refused["message"]);
+    assert!(said.contains("CATALOG_MANAGE") && (said.contains("scope") || said.contains("权限范围")), "{said}");
     assert_eq!(code(&app, &token, "{ holders { nodes { id } } }").await, "FORBIDDEN");
 
     // The same as form parameters, and with fewer scopes.
@@ -168,6 +171,7 @@ async fn what_is_wrong_with_a_request_is_told_as_the_rfc_says() {
     let bare = reply(token_request(&app, &client(), GRANT)).await;
     assert_eq!(bare.told(), (401, "invalid_client"));
     assert!(bare.header("www-authenticate").starts_with("Basic "), "{:?}", bare.headers);
+    assert!(text(&bare.body["error_description"]).starts_with("No key and secret were sent"), "{}", bare.body);
     let json = client().post(format!("http://{}/oauth/token", app.address)).json(&json!({ "grant_type": "x" }));
     assert_eq!(reply(json).await.told(), (400, "invalid_request"));
     let large = format!("{GRANT}&padding={}", "x".repeat(10_000));

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use minthouse::api::context::RequestContext;
 use minthouse::platform::language::Language;
 use minthouse::tenancy::loaders::Loaders;
+use minthouse::tenancy::permission::Role;
 use minthouse::tenancy::reader::Reader;
 use minthouse::tenancy::scope::Caller;
 use minthouse::tenancy::session::Visit;
@@ -100,7 +101,8 @@ async fn a_code_is_good_for_five_tries_five_minutes_one_purpose_and_until_a_newe
     app.sql("UPDATE verification_codes SET expires_at = now()");
     assert_eq!(try_it(&code).await, wrong);
 
-    let code = app.code(None, &phone(1), "BIND_PHONE", Some("alpha")).await;
+    let token = app.came_in("alpha", &phone(1)).await.token;
+    let code = app.code(Some(&token), &phone(1), "BIND_PHONE", None).await;
     assert_eq!(try_it(&code).await, wrong, "another purpose's");
     let code = app.code(None, &phone(1), "SIGN_IN", Some("beta")).await;
     assert_eq!(try_it(&code).await, wrong, "another enterprise's");
@@ -167,10 +169,14 @@ async fn nobody_wears_a_holders_code_off_from_where_they_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn asking_for_a_code_does_not_tell_whether_a_phone_is_known() {
-    let app = TestApp::builder().idle().start().await;
+    let app = TestApp::builder().idle().wechat(&wechat().await).start().await;
     app.came_in("alpha", &phone(1)).await;
     let tenant = app.enterprise("alpha").await;
-    for purpose in ["SIGN_IN", "BIND_PHONE", "ERASE"] {
+    let owner = app.owner("alpha").await;
+    app.done(&owner, ADD_WECHAT, json!({ "kind": "MINI_PROGRAM", "app": "wxmini", "secret": SECRET })).await;
+    let come = json!({ "app": "wxmini", "code": "open1::1", "enterprise": "alpha" });
+    let phoneless = text(&app.ok(None, WECHAT, come).await["holderWeChatSignIn"]["token"]);
+    for (token, purpose) in [(None, "SIGN_IN"), (Some(phoneless.as_str()), "BIND_PHONE")] {
         app.forget_sent_codes();
         let mut seen = Vec::new();
         for number in [1, 2] {
@@ -178,7 +184,7 @@ async fn asking_for_a_code_does_not_tell_whether_a_phone_is_known() {
             app.app.standings.forget(tenant);
             let before = app.app.platform.database.statements();
             let asked = json!({ "phone": phone(number), "purpose": purpose, "enterprise": "alpha" });
-            let mut answer = app.send(None, SEND, asked).await;
+            let mut answer = app.send(token, SEND, asked).await;
             let statements = app.app.platform.database.statements() - before;
             answer["extensions"].take();
             seen.push((answer, statements));
@@ -191,6 +197,55 @@ async fn asking_for_a_code_does_not_tell_whether_a_phone_is_known() {
     app.code(None, &phone(3), "SIGN_IN", Some("alpha")).await;
     for number in [1, 3, 4] {
         assert_eq!(app.turned_away(SIGN_IN, signing_in(&phone(number), "x")).await, ["WRONG_CODE"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_code_is_sent_that_nobody_could_use() {
+    let app = TestApp::builder().idle().wechat(&wechat().await).start().await;
+    let person = app.came_in("alpha", &phone(1)).await;
+    app.came_in("alpha", &phone(2)).await;
+    let owner = app.owner("alpha").await;
+    app.done(&owner, ADD_WECHAT, json!({ "kind": "MINI_PROGRAM", "app": "wxmini", "secret": SECRET })).await;
+    let come = json!({ "app": "wxmini", "code": "open1::1", "enterprise": "alpha" });
+    let phoneless = text(&app.ok(None, WECHAT, come).await["holderWeChatSignIn"]["token"]);
+    app.forget_sent_codes();
+    let before = app.world.messages.count();
+    let asked = |number: usize, purpose: &str| json!({ "phone": phone(number), "purpose": purpose });
+    // A known phone and an unknown one are answered alike.
+    for other in [2, 3] {
+        assert_eq!(app.refused(&person.token, SEND, asked(other, "ERASE")).await, ["NOT_YOUR_PHONE"]);
+        assert_eq!(app.refused(&person.token, SEND, asked(other, "BIND_PHONE")).await, ["PHONE_BOUND"]);
+        assert_eq!(app.refused(&phoneless, SEND, asked(other, "ERASE")).await, ["NO_PHONE"]);
+        for purpose in ["ERASE", "BIND_PHONE"] {
+            let mut stranger = asked(other, purpose);
+            stranger["enterprise"] = json!("alpha");
+            let answer = app.send(None, SEND, stranger).await;
+            assert_eq!(answer["errors"][0]["extensions"]["code"], "UNAUTHENTICATED", "{purpose}");
+            assert_eq!(app.fault(&owner, SEND, asked(other, purpose)).await, "FORBIDDEN", "{purpose}");
+        }
+    }
+    // A stolen token does not find out the middle of the number that it shows masked.
+    for _ in 0..16 {
+        assert_eq!(app.refused(&person.token, SEND, asked(3, "ERASE")).await, ["NOT_YOUR_PHONE"]);
+    }
+    assert_eq!(app.refused(&person.token, SEND, asked(1, "ERASE")).await, ["TOO_OFTEN"]);
+    assert_eq!(app.world.messages.count(), before);
+    app.code(Some(&person.token), &phone(1), "ERASE", None).await;
+    app.code(Some(&phoneless), &phone(3), "BIND_PHONE", None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_learns_who_they_are() {
+    let app = TestApp::builder().idle().start().await;
+    let person = app.came_in("alpha", &phone(1)).await;
+    let me = "{ viewer { kind holder { id phoneMasked } } }";
+    let seen = app.ok(Some(&person.token), me, json!({})).await;
+    let holder = json!({ "id": person.id, "phoneMasked": "138****0001" });
+    assert_eq!(seen["viewer"], json!({ "kind": "HOLDER", "holder": holder }));
+    for other in [None, Some(app.owner("alpha").await), Some(app.house(Role::Owner).await)] {
+        let seen = app.ok(other.as_deref(), me, json!({})).await;
+        assert_eq!(seen["viewer"]["holder"], Value::Null);
     }
 }
 
@@ -469,8 +524,8 @@ async fn a_phone_is_bound_once_and_never_to_two() {
     assert_eq!(bound["holder"]["phoneMasked"], "138****0001");
     assert_eq!(app.came_in("alpha", &phone(1)).await.id, text(&bound["holder"]["id"]), "the phone finds them now");
 
-    let code = app.code(Some(&one), &phone(2), "BIND_PHONE", None).await;
-    assert_eq!(app.refused(&one, BIND, input(2, &code)).await, ["PHONE_BOUND"]);
+    let other = app.code(Some(&two), &phone(2), "BIND_PHONE", None).await;
+    assert_eq!(app.refused(&one, BIND, input(2, &other)).await, ["PHONE_BOUND"]);
     let code = app.code(Some(&two), &phone(1), "BIND_PHONE", None).await;
     assert_eq!(app.refused(&two, BIND, input(1, &code)).await, ["PHONE_TAKEN"]);
     assert_eq!(app.count("SELECT count(*)::text FROM holders WHERE phone_hash IS NOT NULL"), 1);

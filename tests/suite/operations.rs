@@ -1,7 +1,8 @@
 //! The operations in `graphql/operations/`, which are there to be copied: each is valid, has a name of its own and can be
 //! executed, and together they leave out no query and no mutation of the identity part.
 //!
-//! A new operation needs a row in [`rows`]; without one these tests fail.
+//! A new operation needs a row in [`rows`]; without one these tests fail. What stands in the documentation's pages is to be
+//! copied as well and is sent as it stands, though it names what is not there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -132,6 +133,7 @@ fn rows() -> Vec<(&'static str, Who, Value)> {
         // holders.graphql
         ("SendCode", Nobody, json!({ "phone": PHONE, "purpose": "SIGN_IN", "enterprise": "alpha" })),
         ("SignIn", Nobody, json!({ "phone": PHONE, "code": "@code", "enterprise": "alpha" })),
+        ("Myself", Holder, json!({})),
         ("WeChatSignIn", Nobody, json!({ "appId": "wxnobody", "code": "c", "enterprise": "alpha" })),
         ("BindPhone", Holder, json!({ "phone": PHONE, "code": "000000" })),
         (
@@ -424,6 +426,43 @@ async fn every_operation_can_be_executed_as_it_stands() {
                 assert_eq!(refused, REFUSED.contains(&name), "{}: {name}: {payload:#}", operation.file);
                 stage.learn(name, payload).await;
             }
+        }
+    }
+}
+
+/// The requests of a page: each block of GraphQL, and the variables in the block of JSON that follows it.
+fn requests(page: &str) -> Vec<(String, Value)> {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page)).expect("it is text");
+    let blocks: Vec<&str> = text.split("```graphql\n").skip(1).collect();
+    let requests = blocks.iter().map(|block| {
+        let (document, rest) = block.split_once("\n```\n").expect("a block ends");
+        let variables = rest.strip_prefix("\n```json\n").and_then(|rest| rest.split_once("\n```"));
+        let (variables, _) = variables.unwrap_or_else(|| panic!("{page}: no variables below {document}"));
+        let variables =
+            serde_json::from_str(variables).unwrap_or_else(|error| panic!("{page}: {error} in {variables}"));
+        (document.to_owned(), variables)
+    });
+    requests.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_of_the_documentation_is_understood() {
+    let app = TestApp::builder().idle().start().await;
+    let sign_in = "mutation($password: String!) {
+        operatorSignIn(input: {signIn: \"owner@alpha.example\", password: $password}) { token } }";
+    let owner = text(&app.ok(None, sign_in, json!({ "password": PASSWORD })).await["operatorSignIn"]["token"]);
+    for (page, least) in [("identity.md", 20), ("identity/oidc.md", 2)] {
+        let requests = requests(page);
+        assert!(requests.len() >= least, "{page} shows {} requests", requests.len());
+        for (document, variables) in requests {
+            let answer = app.send(Some(&owner), &document, variables).await;
+            // Understood is what fits the schema, and breaks no rule of form. It names things that are not there, and some
+            // of it is for others than this owner.
+            let fault = answer["errors"][0]["extensions"]["code"].as_str();
+            assert!(matches!(fault, None | Some("FORBIDDEN" | "NOT_FOUND")), "{page}: {document}\n{answer:#}");
+            let payload = answer["data"].as_object().and_then(|data| data.values().next());
+            let problem = payload.and_then(|payload| payload["userErrors"][0]["code"].as_str());
+            assert_ne!(problem, Some("INVALID_INPUT"), "{page}: {document}\n{answer:#}");
         }
     }
 }

@@ -58,6 +58,16 @@ async fn two_hundred_guesses_at_once_get_no_more_than_the_free_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_queued_behind_an_attempt_that_began_later_is_still_free() {
+    let app = TestApp::builder().idle().start().await;
+    let desk = app.desk(40, 2);
+    for _ in 0..3 {
+        assert_eq!(desk.guess(ALPHA, "a wrong password").await.as_deref(), Some("WRONG_CREDENTIALS"));
+        app.sql("UPDATE throttles SET last_at = now() + interval '20 seconds'");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn guesses_from_elsewhere_do_not_slow_the_owner() {
     let app = TestApp::builder().idle().start().await;
     let (thief, owner) = (app.desk(41, 1), app.desk(42, 1));

@@ -207,7 +207,8 @@ async fn a_holder_erases_themselves_with_a_code_whatever_state_the_enterprise_is
     let app = TestApp::builder().idle().wechat(&wechat().await).start().await;
     let person = app.came_in("alpha", &phone(1)).await;
     let refused = async |code: Value| app.refused(&person.token, ERASE_MYSELF, json!({ "code": code })).await;
-    let other = app.code(Some(&person.token), &phone(2), "ERASE", None).await;
+    let rival = app.came_in("alpha", &phone(2)).await;
+    let other = app.code(Some(&rival.token), &phone(2), "ERASE", None).await;
     assert_eq!(refused(json!(other)).await, ["WRONG_CODE"], "another phone's code");
     assert_eq!(refused(Value::Null).await, ["WRONG_CODE"]);
     let code = app.code(Some(&person.token), &phone(1), "ERASE", None).await;

@@ -288,6 +288,21 @@ async fn signed_parameters_are_good_once_and_as_they_were_signed(
         .unwrap()
         .to_owned();
     refused(&stranger, 401, "INVALID_ASSERTION").await;
+    let mut odd = sign(0, "u-9");
+    odd.retain(|(name, _)| name != rule.signature_name());
+    for (name, value, told) in [("credits", "1", "must not be there"), ("nonce", "short", "16 to 200")] {
+        let mut odd = odd.clone();
+        odd.retain(|(given, _)| given != name);
+        odd.push((name.to_owned(), value.to_owned()));
+        let signature = rule.sign(&odd, &secret).unwrap();
+        odd.push((rule.signature_name().to_owned(), signature));
+        let (status, answer) = app.vouch_form(&odd).await;
+        assert_eq!(
+            (status, &answer["error"]["code"], &answer["error"]["field"]),
+            (400, &json!("INVALID_CLAIM"), &json!(name))
+        );
+        assert!(text(&answer["error"]["message"]).contains(told), "{answer}");
+    }
     refused(&sign(-3_600, "u-7"), 401, "EXPIRED").await;
     refused(&sign(3_600, "u-8"), 401, "NOT_YET_VALID").await;
     assert_eq!(app.sql("SELECT count(*) FROM operators WHERE sso_subject IS NOT NULL"), "1");
@@ -318,7 +333,7 @@ async fn each_enterprises_page_is_framed_by_its_own_origins_alone() {
     assert_eq!(policy("beta").await, (200, format!("{rest} https://b.example")));
     assert_eq!(policy("house").await, (200, format!("{rest} 'none'")));
     assert_eq!(policy("nobody").await, (404, format!("{rest} 'none'")));
-    for file in ["console.css", "console.js", "embedded.js", "done.js"] {
+    for file in ["console.css", "console.js", "embedded.js", "done.js", "notice.js"] {
         let asset = client().get(format!("{}/sso/assets/{file}", app.origin())).send().await.unwrap();
         assert_eq!(
             (asset.status().as_u16(), &asset.headers()["x-content-type-options"]),
@@ -457,7 +472,7 @@ async fn only_people_configure_single_sign_on() {
     let partner = app.enterprise("alpha").await;
     let branch = app.enterprise("branch-1").await;
     let scope: Permissions = Permission::ALL.iter().copied().collect();
-    let identity = Identity::Partner { partner, actor: OperatorId::generate(), scope };
+    let identity = Identity::Partner { partner, actor: OperatorId::generate(), scope, disabled: 0 };
     let (token, _) = app.app.tokens.mint(branch, identity, None, TimeDelta::minutes(5)).unwrap();
     for operation in [
         "{ ssoKeys { totalCount } }",

@@ -307,6 +307,41 @@ async fn a_ticket_opens_one_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_out_of_use_takes_its_open_tickets_with_it() {
+    let app = TestApp::builder().idle().start().await;
+    let owner = app.owner("alpha").await;
+    app.branch_of("alpha", "corp-1", "branch-1").await;
+    let (page, own) = ("https://partner.example", app.origin());
+    app.add_origin("alpha", page).await;
+    let withdraw =
+        |name: &str, id: &str| format!("mutation {{ {name}(input: {{id: \"{id}\"}}) {{ userErrors {{ code }} }} }}");
+
+    // The page, then the key; also of who is to work in a branch.
+    let signer = Signer::of(&app, "alpha").await;
+    let framed = app.ticket(&signer.sign(json!({ "origin": page }))).await;
+    let (here, there) =
+        (app.ticket(&signer.sign(json!({}))).await, app.ticket(&signer.sign(json!({ "corpOpenId": "corp-1" }))).await);
+    let remove = format!("mutation {{ ssoOriginRemove(input: {{origin: \"{page}\"}}) {{ userErrors {{ code }} }} }}");
+    app.done(&owner, &remove, json!({})).await;
+    let input = json!({ "ticket": framed, "nonce": NONCE, "embedder": page });
+    assert_eq!(code_of(&app.spend_from(Some(&own), input).await), "TRUST_WITHDRAWN");
+    let kept = app.ticket(&signer.sign(json!({}))).await;
+    assert!(app.spend(&kept, NONCE).await["token"].is_string(), "what does not rest on the page is as good as it was");
+    app.done(&owner, &withdraw("ssoKeyDisable", &signer.key), json!({})).await;
+    for ticket in [here, there] {
+        assert_eq!(code_of(&app.spend(&ticket, NONCE).await), "TRUST_WITHDRAWN");
+    }
+
+    let provider = IdentityProvider::start().await;
+    let connection = app.connect("alpha", &provider, json!({})).await;
+    app.register_at(&provider, &[&connection]).await;
+    let (ticket, nonce) = app.sign_in_at(&connection, "alice").await;
+    app.done(&owner, &withdraw("ssoConnectionDisable", &connection), json!({})).await;
+    assert_eq!(code_of(&app.spend(&ticket, &nonce).await), "TRUST_WITHDRAWN");
+    assert_eq!(app.sql("SELECT count(*) FROM sessions WHERE method IN ('TICKET', 'OIDC')"), "1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_is_spent_where_and_by_whom_it_is_for() {
     let app = TestApp::builder().idle().start().await;
     let (page, own) = ("https://partner.example", app.origin());

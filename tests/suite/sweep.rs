@@ -16,8 +16,8 @@ type Case = (&'static str, &'static str, [f64; 3], [f64; 3]);
 const CASES: &[Case] = &[
     ("idempotency_keys", "(tenant_id, principal, operation, key, input_hash, created_at)
         SELECT tenant, gen_random_uuid(), 'test', name, '', {age}", [72.1, 100.0, 5000.0], [0.0, 1.0, 71.9]),
-    ("sso_tickets", "(tenant_id, ticket_hash, vouched_by, operator_id, method, expires_at)
-        SELECT tenant, convert_to(name, 'UTF8'), tenant, gen_random_uuid(), 'TICKET', {age}", [6.1, 7.0, 500.0], [-1.0, 0.0, 5.9]),
+    ("sso_tickets", "(tenant_id, ticket_hash, vouched_by, voucher_id, operator_id, method, expires_at)
+        SELECT tenant, convert_to(name, 'UTF8'), tenant, tenant, gen_random_uuid(), 'TICKET', {age}", [6.1, 7.0, 500.0], [-1.0, 0.0, 5.9]),
     ("used_assertions", "(tenant_id, assertion_hash, expires_at)
         SELECT tenant, convert_to(name, 'UTF8'), {age}", [6.1, 7.0, 500.0], [-1.0, 0.0, 5.9]),
     ("verification_codes", "(tenant_id, id, purpose, phone_hash, code_hash, expires_at)

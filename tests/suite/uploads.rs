@@ -28,7 +28,7 @@ fn ticket(app: &TestApp, object: u128, max_bytes: u64) -> String {
 }
 
 fn ticket_until(app: &TestApp, object: u128, max_bytes: u64, expires_at: DateTime<Utc>) -> String {
-    app.app.platform.objects.upload_path(&Ticket { key: key(object), max_bytes, expires_at })
+    app.app.platform.objects.upload_path(&Ticket { key: key(object), max_bytes, sha256: None, expires_at })
 }
 
 /// Sends a file and gives the status and the answer.
@@ -124,6 +124,23 @@ async fn a_ticket_lets_one_file_in_and_its_bytes_say_what_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_address_for_a_file_that_was_announced_takes_that_file_alone() {
+    let app = TestApp::builder().idle().start().await;
+    let expires_at = app.app.platform.clock.now() + TimeDelta::minutes(10);
+    let ticket = Ticket { key: key(1), max_bytes: PDF.len() as u64, sha256: Some(sha256(PDF)), expires_at };
+    let path = app.app.platform.objects.upload_path(&ticket);
+    let mut changed = PDF.to_vec();
+    changed[20] ^= 1;
+    for other in [&changed[..], &PDF[1..]] {
+        let (status, answer) = put(&app, &path, other).await;
+        assert_eq!((status, &answer["code"]), (422, &json!("UPLOAD_DIFFERS")));
+        assert!(text(&answer["message"]).contains("to the same address"), "{answer}");
+        assert_eq!(files(&app), Vec::<String>::new(), "nothing of it was kept");
+    }
+    assert_eq!(put(&app, &path, PDF).await.0, 201, "the address is as good as it was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_the_house_did_not_write_is_refused_and_says_what_to_do() {
     let app = TestApp::builder().idle().start().await;
     let now = app.app.platform.clock.now();
@@ -159,7 +176,7 @@ async fn an_address_that_the_house_did_not_write_is_refused_and_says_what_to_do(
     // One that another house wrote, for just this file.
     let folder = app.objects_folder().join("other");
     let other = minthouse::platform::objects::Objects::in_folder(&folder, &SealingKey::new([9; 32]), now);
-    let ticket = Ticket { key: key(1), max_bytes: 1000, expires_at: now + TimeDelta::minutes(1) };
+    let ticket = Ticket { key: key(1), max_bytes: 1000, sha256: None, expires_at: now + TimeDelta::minutes(1) };
     let foreign = other.expect("the folder is writable").upload_path(&ticket);
     assert_eq!(put(&app, &foreign, PDF).await.0, 403);
     for (path, method) in [(good.as_str(), "GET"), (good.as_str(), "POST"), (good.as_str(), "DELETE")] {
@@ -257,7 +274,8 @@ async fn a_file_is_received_once_at_a_time_and_few_of_one_owner() {
     assert_eq!((status, &answer["code"]), (429, &json!("TOO_MANY_UPLOADS")));
     let others = Key::new("documents", Uuid::from_u128(8), Uuid::from_u128(1));
     let expires_at = app.app.platform.clock.now() + TimeDelta::minutes(10);
-    let others = app.app.platform.objects.upload_path(&Ticket { key: others, max_bytes: 1000, expires_at });
+    let others =
+        app.app.platform.objects.upload_path(&Ticket { key: others, max_bytes: 1000, sha256: None, expires_at });
     assert_eq!(put(&app, &others, PDF).await.0, 201);
 
     for upload in &mut uploads {

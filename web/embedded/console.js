@@ -3,9 +3,11 @@
 
 const WORDS = {
   zh: {
-    waiting: '正在等待登录…', opening: '正在登录…', expired: '登录已到期，请从原页面重新进入。', signIn: '请登录',
+    waiting: '正在等待登录…', opening: '正在登录…', expired: '登录已结束，请从原页面重新进入。', signIn: '请登录',
     outside: '请从合作平台的页面中打开此控制台。', nothing: '暂无活动', recent: '最近的活动', until: '本次登录有效至',
-    unreachable: '网络异常，请稍后重试。', noTicket: '没有登录凭证，请重新登录。', handed: '已登录，可以关闭此窗口。',
+    unreachable: '网络异常，请稍后重试。', handed: '已登录，可以关闭此窗口。',
+    noTicket: '此页面没有可用的登录凭证：每次登录只生效一次，刷新即失效。请关闭此窗口，从原页面重新登录。',
+    with: (name) => `使用“${name}”登录`, again: '重新登录', close: '关闭并重试',
     roles: { OWNER: '所有者', ADMIN: '管理员', OPERATOR: '运营', FINANCE: '财务', AUDITOR: '审计' },
     kinds: { DRAW: '抽奖', SALE: '发售', AIRDROP: '空投' },
     states: {
@@ -15,9 +17,10 @@ const WORDS = {
   },
   en: {
     waiting: 'Waiting for the sign-in…', opening: 'Signing in…', expired: 'The session has ended. Enter again from the page you came from.',
-    signIn: 'Sign in', outside: 'Open this console from the page of your platform.', nothing: 'No activities yet',
+    signIn: 'Sign in to go on', outside: 'Open this console from the page of your platform.', nothing: 'No activities yet',
     recent: 'Recent activities', until: 'Signed in until', unreachable: 'The network failed; try again shortly.',
-    noTicket: 'There is no ticket here; sign in again.', handed: 'Signed in. You can close this window.',
+    noTicket: 'There is nothing to sign in with here: each sign-in is good once, and reloading ends it. Close this window, and sign in again from the page you came from.',
+    handed: 'Signed in. You can close this window.', with: (name) => `Sign in with ${name}`, again: 'Sign in again', close: 'Close and try again',
     roles: { OWNER: 'Owner', ADMIN: 'Administrator', OPERATOR: 'Operator', FINANCE: 'Finance', AUDITOR: 'Auditor' },
     kinds: { DRAW: 'Draw', SALE: 'Sale', AIRDROP: 'Airdrop' },
     states: {
@@ -27,15 +30,9 @@ const WORDS = {
   },
 };
 
-function pick() {
-  const asked = new URLSearchParams(location.search).get('lang');
-  const wished = [asked, ...(navigator.languages ?? [])].filter(Boolean).map((tag) => tag.toLowerCase().split('-')[0]);
-  return wished.find((tag) => Object.hasOwn(WORDS, tag)) ?? 'zh';
-}
-
-export const language = pick();
+// The server has chosen: by `?lang=`, else by what the browser prefers.
+export const language = document.documentElement.lang.startsWith('en') ? 'en' : 'zh';
 export const words = WORDS[language];
-document.documentElement.lang = language === 'zh' ? 'zh-CN' : 'en';
 const main = document.getElementById('console');
 
 function element(tag, classes, ...children) {
@@ -52,14 +49,27 @@ export function notice(text, { waiting = false, more = [] } = {}) {
   main.replaceChildren(element('section', 'card notice', mark, element('p', '', text), ...more));
 }
 
+export function button(text, act) {
+  const made = element('button', '', text);
+  made.type = 'button';
+  made.addEventListener('click', act);
+  return made;
+}
+
+export function choices(...buttons) {
+  return element('div', 'ways', ...buttons);
+}
+
 export function ways(connections, begin) {
-  const list = element('div', 'ways');
-  for (const connection of connections) {
-    const button = element('button', '', connection.name);
-    button.addEventListener('click', () => begin(connection));
-    list.append(button);
-  }
-  return list;
+  return choices(...connections.map((connection) => button(words.with(connection.name), () => begin(connection))));
+}
+
+/// A sign-in has come to nothing in a window of its own: tells the console that opened it, and offers to go back there.
+/// Gives nothing where no other window waits.
+export function handBack(code, message) {
+  if (!window.opener) return [];
+  window.opener.postMessage({ type: 'minthouse:refused', code, message }, location.origin);
+  return [choices(button(words.close, () => window.close()))];
 }
 
 async function ask(query, variables, token) {
@@ -68,19 +78,22 @@ async function ask(query, variables, token) {
   const response = await fetch('/graphql', {
     method: 'POST', headers, body: JSON.stringify({ query, variables }), credentials: 'omit', cache: 'no-store',
   });
-  return response.json();
+  return { ...await response.json(), date: response.headers.get('date') };
 }
 
 const SPEND = `mutation($input: SsoTicketSpendInput!) { ssoTicketSpend(input: $input) {
   token expiresAt operator { id name role } enterprise { id slug name { text } } userErrors { code message } } }`;
+const STILL_IN = '{ viewer { kind } }';
 const RECENT = '{ activities(first: 6) { nodes { id kind state name { text } } } }';
 
-/// Spends a ticket. Gives {token, expiresAt, operator, enterprise}, or {failure: {code, message}}.
+/// Spends a ticket. Gives {token, expiresAt, milliseconds, operator, enterprise}, or {failure: {code, message}}.
+///
+/// How long the session lasts is told by the server's two times. This computer's clock may be wrong.
 export async function spend(ticket, nonce, embedder) {
   try {
     const answer = await ask(SPEND, { input: { ticket, nonce, embedder } });
     const payload = answer.data?.ssoTicketSpend;
-    if (payload?.token) return payload;
+    if (payload?.token) return { ...payload, milliseconds: new Date(payload.expiresAt) - new Date(answer.date ?? NaN) };
     const error = payload?.userErrors?.[0];
     const fault = answer.errors?.[0];
     return { failure: { code: error?.code ?? fault?.extensions?.code ?? 'INTERNAL', message: error?.message ?? fault?.message ?? words.unreachable } };
@@ -89,11 +102,48 @@ export async function spend(ticket, nonce, embedder) {
   }
 }
 
+/// How often the server is asked whether a session that somebody looks at still holds.
+const PACE = 30_000;
+
+/// Calls `ended` once: when the session's time is over, or when the server says that it has ended. Gives what stops it.
+export function watch({ token, milliseconds }, ended) {
+  let asking = false;
+  const end = () => {
+    stop();
+    ended();
+  };
+  const look = async () => {
+    if (asking || document.visibilityState !== 'visible') return;
+    asking = true;
+    try {
+      const { errors } = await ask(STILL_IN, {}, token);
+      if (timer && errors?.some((error) => error.extensions?.code === 'UNAUTHENTICATED')) end();
+    } catch {
+      // A network that fails says nothing of the session.
+    } finally {
+      asking = false;
+    }
+  };
+  let timer = setInterval(look, PACE);
+  // Without the server's time, it alone knows when the session ends.
+  const over = Number.isNaN(milliseconds) ? undefined : setTimeout(end, Math.max(0, milliseconds));
+  document.addEventListener('visibilitychange', look);
+  function stop() {
+    clearInterval(timer);
+    timer = undefined;
+    clearTimeout(over);
+    document.removeEventListener('visibilitychange', look);
+  }
+  return stop;
+}
+
 /// Shows who is signed in, and what happened last in their enterprise.
-export async function show({ token, expiresAt, operator, enterprise }) {
+export async function show({ token, expiresAt, milliseconds, operator, enterprise }) {
   const initial = element('div', 'mark', [...operator.name][0] ?? '·');
   initial.setAttribute('aria-hidden', 'true');
-  const time = new Date(expiresAt).toLocaleTimeString(language === 'zh' ? 'zh-CN' : 'en', { hour: '2-digit', minute: '2-digit' });
+  // As the clock beside it shows it, be that right or wrong.
+  const end = Number.isNaN(milliseconds) ? new Date(expiresAt) : new Date(Date.now() + milliseconds);
+  const time = end.toLocaleTimeString(language === 'zh' ? 'zh-CN' : 'en', { hour: '2-digit', minute: '2-digit' });
   const names = element('div', '', element('h1', '', operator.name), element('p', 'quiet', `${enterprise.name.text} · ${words.until} ${time}`));
   const role = element('span', 'role', words.roles[operator.role] ?? operator.role);
   const list = element('ul', '');

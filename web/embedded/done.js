@@ -2,10 +2,10 @@
 //
 // Opened by the console as a window of its own, it hands both over, to a page of our own origin and to no other; else
 // it spends the ticket itself. The nonce is what somebody lacks who was sent here with another person's ticket.
-import { notice, show, spend, words } from './console.js';
+import { handBack, notice, show, spend, watch, words } from './console.js';
 
 const ticket = new URLSearchParams(location.hash.slice(1)).get('ticket');
-history.replaceState(null, '', location.pathname);
+history.replaceState(null, '', location.pathname + location.search);
 
 function takeNonce() {
   // Exactly the cookie that the callback sets. Under another name a neighbouring host of our domain could plant a nonce
@@ -31,9 +31,13 @@ function handOver(nonce) {
   });
 }
 
+function fail(code, message) {
+  notice(message, { more: handBack(code, message) });
+}
+
 const nonce = takeNonce();
 if (!ticket || !nonce) {
-  notice(words.noTicket);
+  fail('NO_TICKET', words.noTicket);
 } else {
   notice(words.opening, { waiting: true });
   if (await handOver(nonce)) {
@@ -41,7 +45,11 @@ if (!ticket || !nonce) {
     window.close();
   } else {
     const entered = await spend(ticket, nonce, undefined);
-    if (entered.failure) notice(entered.failure.message);
-    else await show(entered);
+    if (entered.failure) {
+      fail(entered.failure.code, entered.failure.message);
+    } else {
+      watch(entered, () => notice(words.expired));
+      await show(entered);
+    }
   }
 }

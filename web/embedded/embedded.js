@@ -2,7 +2,7 @@
 //
 // Only the window above is heard, only from a registered origin, and every message that is sent names the origin that
 // may read it. The server has told the browser the same origins (frame-ancestors), so elsewhere this page does not load.
-import { notice, show, spend, ways, words } from './console.js';
+import { language, notice, show, spend, watch, ways, words } from './console.js';
 
 const meta = (name) => document.querySelector(`meta[name="${name}"]`).content;
 const origins = meta('minthouse-origins').split(' ').filter(Boolean);
@@ -11,7 +11,8 @@ const framed = window.parent !== window;
 
 // The origin of the window above, once it is known.
 let above = [location.ancestorOrigins?.[0], referrer()].find((origin) => origins.includes(origin));
-let ending;
+// Stops watching over the session that is open, if one is.
+let close;
 let turn = 0;
 let popup;
 
@@ -31,34 +32,46 @@ function tell(message) {
 
 function wait() {
   if (framed && !above) return notice(words.waiting, { waiting: true });
-  if (connections.length > 0) return notice(words.signIn, { more: [ways(connections, begin)] });
+  if (connections.length > 0) return offer(words.signIn);
   return framed ? notice(words.waiting, { waiting: true }) : notice(words.outside);
+}
+
+// Says something, with the ways in beside it.
+function offer(text) {
+  notice(text, { more: connections.length > 0 && (!framed || above) ? [ways(connections, begin)] : [] });
 }
 
 function begin({ id }) {
   const start = new URL(`/sso/oidc/${id}/start`, location.origin);
+  start.searchParams.set('lang', language);
   if (!framed) return location.assign(start);
   start.searchParams.set('origin', above);
   popup = window.open(start, 'minthouse-sign-in', 'popup,width=520,height=680');
 }
 
+function leave() {
+  turn += 1;
+  close?.();
+  close = undefined;
+}
+
 async function open(ticket, nonce) {
-  const mine = ++turn;
-  clearTimeout(ending);
+  leave();
+  const mine = turn;
   notice(words.opening, { waiting: true });
   const entered = await spend(ticket, nonce, framed ? above : undefined);
   if (mine !== turn) return; // another ticket has come meanwhile
   if (entered.failure) {
-    notice(entered.failure.message);
+    offer(entered.failure.message);
     tell({ type: 'minthouse:failed', ...entered.failure });
     return;
   }
   const { operator, enterprise, expiresAt } = entered;
-  ending = setTimeout(() => {
-    turn += 1;
-    notice(words.expired);
+  close = watch(entered, () => {
+    leave();
+    offer(words.expired);
     tell({ type: 'minthouse:expired' });
-  }, Math.max(0, new Date(expiresAt) - Date.now()));
+  });
   tell({
     type: 'minthouse:opened',
     operator: { id: operator.id, name: operator.name },
@@ -79,6 +92,8 @@ window.addEventListener('message', (event) => {
     above = event.origin;
     open(message.ticket, message.nonce);
   } else if (popup && event.source === popup && event.origin === location.origin) {
+    // The window stays, and somebody may go back in it and come in after all.
+    if (message.type === 'minthouse:refused' && isText(message.message) && !close) return offer(message.message);
     if (message.type !== 'minthouse:ticket' || !isText(message.ticket) || !isText(message.nonce)) return;
     popup.postMessage({ type: 'minthouse:received' }, location.origin);
     popup = undefined;

@@ -68,7 +68,8 @@ const BAD_UPGRADE: Protocol = Protocol::new(
     ),
 );
 
-const UNREADABLE_TOKEN: Fault = Fault::Unauthenticated("the Authorization header is not \"Bearer …\"");
+const UNREADABLE_TOKEN: Fault =
+    Fault::unauthenticated("Authorization 头不是 \"Bearer …\"", "the Authorization header is not \"Bearer …\"");
 
 /// A request without its body, and what every answer to it needs. Routes beside GraphQL's make theirs with
 /// [`Call::of`] and show the same gate the same knock.

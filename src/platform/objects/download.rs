@@ -100,7 +100,7 @@ mod tests {
     fn leave_to_upload_is_no_leave_to_fetch() {
         let key = SealingKey::new([1; 32]);
         let Download { key: object, expires_at, .. } = download();
-        let upload = ticket::write(&key, &Ticket { key: object, max_bytes: 10, expires_at });
+        let upload = ticket::write(&key, &Ticket { key: object, max_bytes: 10, sha256: None, expires_at });
         assert_eq!(read(&key, &upload, at(0)), Err(NoTicket::Forged));
         assert_eq!(ticket::read(&key, &write(&key, &download()), at(0)), Err(NoTicket::Forged));
     }

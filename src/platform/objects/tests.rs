@@ -113,14 +113,14 @@ async fn of_uploads_at_once_one_wins_and_is_whole() {
 async fn what_is_refused_leaves_nothing_behind() {
     let folder = Folder::new();
     let objects = folder.objects();
-    let exact = objects.receive(&key(9), 6, &mut body(vec![Ok(b"123"), Ok(b"456")])).await;
+    let exact = objects.receive(&key(9), (6, None), &mut body(vec![Ok(b"123"), Ok(b"456")])).await;
     assert_eq!(exact.unwrap().size, 6);
-    let large = objects.receive(&key(1), 5, &mut body(vec![Ok(b"123"), Ok(b"456")])).await;
+    let large = objects.receive(&key(1), (5, None), &mut body(vec![Ok(b"123"), Ok(b"456")])).await;
     assert!(matches!(large, Err(NotReceived::TooLarge)), "{large:?}");
-    let broken = objects.receive(&key(1), 5, &mut body(vec![Ok(b"123"), Err(())])).await;
+    let broken = objects.receive(&key(1), (5, None), &mut body(vec![Ok(b"123"), Err(())])).await;
     assert!(matches!(broken, Err(NotReceived::BrokeOff)), "{broken:?}");
     for nothing in [vec![], vec![Ok(&b""[..])]] {
-        let empty = objects.receive(&key(1), 5, &mut body(nothing)).await;
+        let empty = objects.receive(&key(1), (5, None), &mut body(nothing)).await;
         assert!(matches!(empty, Err(NotReceived::Empty)), "{empty:?}");
     }
     assert_eq!(objects.head(&key(1)).await.unwrap(), None);
@@ -132,7 +132,7 @@ async fn a_kind_is_found_in_a_beginning_that_comes_byte_by_byte() {
     let folder = Folder::new();
     let parts = [b"\x89", b"P", b"N", b"G", b"\r", b"\n", b"\x1a", b"\n", b"\0", b"\0", b"\0", b"\x0d", b"I", b"H"];
     let parts = parts.into_iter().map(|part| Ok(&part[..])).chain([Ok(&b"DR and more"[..])]).collect();
-    let content = folder.objects().receive(&key(1), 100, &mut body(parts)).await.unwrap();
+    let content = folder.objects().receive(&key(1), (100, None), &mut body(parts)).await.unwrap();
     assert_eq!(content.media_type, Some(MediaType::Png));
 }
 

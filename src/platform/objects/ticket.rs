@@ -17,6 +17,8 @@ const LONGEST: usize = 512;
 pub struct Ticket {
     pub key: Key,
     pub max_bytes: u64,
+    /// What the object must be, where that was announced.
+    pub sha256: Option<[u8; 32]>,
     pub expires_at: DateTime<Utc>,
 }
 
@@ -29,9 +31,11 @@ pub enum NoTicket {
     Expired,
 }
 
-/// base64url of `HMAC-SHA256 (32 bytes) | key, space, size, space, expiry in Unix seconds`.
+/// base64url of `HMAC-SHA256 (32 bytes) | key, space, size, space, expiry in Unix seconds`, and where the object was
+/// announced `space, base64url of its SHA-256`.
 pub fn write(key: &SealingKey, ticket: &Ticket) -> String {
-    let body = format!("{} {} {}", ticket.key, ticket.max_bytes, ticket.expires_at.timestamp());
+    let announced = ticket.sha256.map(|sha256| format!(" {}", URL_SAFE_NO_PAD.encode(sha256))).unwrap_or_default();
+    let body = format!("{} {} {}{announced}", ticket.key, ticket.max_bytes, ticket.expires_at.timestamp());
     URL_SAFE_NO_PAD.encode([&tag(key, body.as_bytes())[..], body.as_bytes()].concat())
 }
 
@@ -52,7 +56,11 @@ fn parse(body: &[u8]) -> Option<Ticket> {
     let mut words = std::str::from_utf8(body).ok()?.split(' ');
     let (key, max_bytes, expiry) = (words.next()?, words.next()?, words.next()?);
     let expires_at = DateTime::from_timestamp(expiry.parse().ok()?, 0)?;
-    Some(Ticket { key: Key::parse(key)?, max_bytes: max_bytes.parse().ok()?, expires_at })
+    let sha256 = match words.next() {
+        None => None,
+        Some(announced) => Some(URL_SAFE_NO_PAD.decode(announced).ok()?.try_into().ok()?),
+    };
+    Some(Ticket { key: Key::parse(key)?, max_bytes: max_bytes.parse().ok()?, sha256, expires_at })
 }
 
 #[cfg(test)]
@@ -68,7 +76,7 @@ mod tests {
 
     fn ticket() -> Ticket {
         let key = Key::new("documents", Uuid::from_u128(1), Uuid::from_u128(2));
-        Ticket { key, max_bytes: 10, expires_at: at(60) }
+        Ticket { key, max_bytes: 10, sha256: None, expires_at: at(60) }
     }
 
     #[test]
@@ -109,9 +117,9 @@ mod tests {
         }
 
         #[test]
-        fn what_was_written_is_read(owner: u128, object: u128, max_bytes: u64, life in 1i64..1_000_000) {
+        fn what_was_written_is_read(owner: u128, object: u128, max_bytes: u64, sha256: Option<[u8; 32]>, life in 1i64..1_000_000) {
             let key = Key::new("media", Uuid::from_u128(owner), Uuid::from_u128(object));
-            let ticket = Ticket { key, max_bytes, expires_at: at(life) };
+            let ticket = Ticket { key, max_bytes, sha256, expires_at: at(life) };
             let secret = SealingKey::new([1; 32]);
             prop_assert_eq!(read(&secret, &write(&secret, &ticket), at(0)), Ok(ticket));
         }

@@ -105,7 +105,9 @@ impl SessionQuery {
             (Caller::Holder(scope), None) => {
                 (scope.read(database).await.map_err(raise)?, scope.holder().uuid(), scope.session())
             }
-            (Caller::Holder(_), Some(_)) => return Err(raise(Fault::WrongCaller("an operator's token"))),
+            (Caller::Holder(_), Some(_)) => {
+                return Err(raise(Fault::wrong_caller("操作员的令牌", "an operator's token")));
+            }
             (_, operator) => {
                 let scope = ctx.request().console().map_err(raise)?;
                 let own = scope.operator().ok();
@@ -114,7 +116,9 @@ impl SessionQuery {
                         scope.require(Permission::OperatorManage).map_err(raise)?;
                         other
                     }
-                    _ => own.ok_or_else(|| raise(Fault::WrongCaller("an operator's own token")))?,
+                    _ => {
+                        own.ok_or_else(|| raise(Fault::wrong_caller("操作员本人的令牌", "an operator's own token")))?
+                    }
                 };
                 (scope.read(database).await.map_err(raise)?, subject.uuid(), scope.session())
             }
@@ -203,7 +207,7 @@ impl SessionMutation {
             match (&console, holder) {
                 (Some(scope), _) => operator_change::end_session(ctx.platform(), standings, scope, input.id).await,
                 (None, Some(scope)) => session::end_own(ctx.platform(), standings, Own::Holder(scope), input.id).await,
-                (None, None) => Err(Fault::Unauthenticated("no token was sent").into()),
+                (None, None) => Err(Fault::NO_TOKEN.into()),
             }
         })
         .await?;

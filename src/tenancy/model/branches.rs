@@ -69,14 +69,14 @@ impl BranchTotals {
 
 codes!(BranchErrorCode, BranchUserError, {
     InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
-    NotAPartner = "NOT_A_PARTNER": "只有平台类企业可以管理分支。" / "Only an enterprise of kind PLATFORM has branches; contact the house that runs this service.",
-    NotFound = "NOT_FOUND": "没有找到该分支。" / "You have no branch of that corpOpenId; list yours with `branches`.",
-    AlreadyCreated = "ALREADY_CREATED": "该 corpOpenId 已用其他内容创建过分支。" / "That corpOpenId has a branch that was created with another input; read it with `branch`.",
-    SlugTaken = "SLUG_TAKEN": "该标识已被占用，请换一个。" / "That slug is taken; choose another, or leave it out.",
+    NotAPartner = "NOT_A_PARTNER": "只有平台类（PLATFORM）企业可以管理分支，请联系平台运营方。" / "Only an enterprise of kind PLATFORM has branches; contact the house that runs this service.",
+    NotFound = "NOT_FOUND": "没有找到您的该分支，可用 `branches` 列出。" / "You have no branch of that corpOpenId; list yours with `branches`.",
+    AlreadyCreated = "ALREADY_CREATED": "该 corpOpenId 已用其他内容创建过分支，请用 `branch` 查看。" / "That corpOpenId has a branch that was created with another input; read it with `branch`.",
+    SlugTaken = "SLUG_TAKEN": "该标识已被占用，请换一个或不填。" / "That slug is taken; choose another, or leave it out.",
     SignInTaken = "SIGN_IN_TAKEN": "该登录名已被占用，请换一个。" / "That sign-in name is taken; choose another.",
-    Closed = "CLOSED": "该分支已被平台运营方关闭。" / "The house has closed this branch for good.",
-    NotActive = "NOT_ACTIVE": "该分支当前不可用。" / "The branch does not work at present; read its `state`.",
-    ScopeNotYours = "SCOPE_NOT_YOURS": "所申请的权限超出您自身的权限，或不能在分支内使用。" / "A scope that you asked for is not among your own permissions, or is of no use within a branch.",
+    Closed = "CLOSED": "该分支已被平台运营方永久关闭，如有疑问请联系平台运营方。" / "The house has closed this branch for good; ask it if you have questions.",
+    NotActive = "NOT_ACTIVE": "该分支当前不可用，请查看其 `state`。" / "The branch does not work at present; read its `state`.",
+    ScopeNotYours = "SCOPE_NOT_YOURS": "所申请的权限超出您自身的权限，或不能在分支内使用，请去掉后重试。" / "A scope that you asked for is not among your own permissions, or is of no use within a branch; leave it out.",
 });
 
 #[cfg(test)]
@@ -97,6 +97,7 @@ mod tests {
             corp_open_id: Some("corp".into()),
             disabled_at: None,
             expires_at: None,
+            times_disabled: 0,
             version: 1,
             created_at: DateTime::UNIX_EPOCH,
         }

@@ -99,10 +99,10 @@ impl NewSecret {
 
 codes!(ClientErrorCode, ClientUserError, {
     InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
-    NotFound = "NOT_FOUND": "没有找到该应用。" / "There is no such API client; list yours with `apiClients`.",
-    SecretNotFound = "SECRET_NOT_FOUND": "该应用没有这个密钥，或密钥已失效。" / "The client has no such live secret; look at its `secrets`.",
-    ScopeNotAllowed = "SCOPE_NOT_ALLOWED": "应用的权限范围不能包含您自己没有的权限，也不能包含人员、密钥与单点登录的管理权限。" / "A client may be given what you may do yourself, and nothing that manages people, keys or sign-on.",
-    TooManyClients = "TOO_MANY_CLIENTS": "应用数量已达上限 100 个，请先整理已有应用。" / "An enterprise has at most 100 API clients; use one of those that there are.",
+    NotFound = "NOT_FOUND": "没有找到该应用，可用 `apiClients` 列出。" / "There is no such API client; list yours with `apiClients`.",
+    SecretNotFound = "SECRET_NOT_FOUND": "该应用没有这个有效密钥，请查看其 `secrets`。" / "The client has no such live secret; look at its `secrets`.",
+    ScopeNotAllowed = "SCOPE_NOT_ALLOWED": "应用的权限范围不能包含您自己没有的权限，也不能包含人员、密钥与单点登录的管理权限，请去掉。" / "A client may be given what you may do yourself, and nothing that manages people, keys or sign-on; leave that out.",
+    TooManyClients = "TOO_MANY_CLIENTS": "应用数量已达上限 100 个，请使用已有的应用。" / "An enterprise has at most 100 API clients; use one of those that there are.",
     TooManySecrets = "TOO_MANY_SECRETS": "已有两个有效密钥；请先吊销一个，或以 0 小时重叠轮换。" / "Two secrets are live already; revoke one first, or rotate with an overlap of 0 hours, which ends both.",
 });
 

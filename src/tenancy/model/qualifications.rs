@@ -61,10 +61,10 @@ pub struct Qualification {
 
 codes!(QualificationErrorCode, QualificationUserError, {
     InvalidInput = "INVALID_INPUT": "输入不合规，请按提示修改。" / "The input breaks a rule; change it as the message says.",
-    DocumentNotFound = "DOCUMENT_NOT_FOUND": "没有找到该文件。" / "There is no such document of yours; begin with `documentUploadCreate`.",
-    NotUploaded = "NOT_UPLOADED": "文件尚未上传，请先把文件 PUT 到上传地址。" / "The bytes are not there yet; PUT them to the upload's address, then complete it.",
-    UploadDiffers = "UPLOAD_DIFFERS": "上传的文件与声明的大小或 SHA-256 不一致，请重新申请上传。" / "What was uploaded has another size or SHA-256 than was announced; begin anew with `documentUploadCreate`.",
-    UnsupportedType = "UNSUPPORTED_TYPE": "仅支持 PDF、PNG 和 JPEG 文件。" / "The content is no PDF, PNG or JPEG, whatever its name says; convert it and begin anew with `documentUploadCreate`.",
-    AlreadyHandedIn = "ALREADY_HANDED_IN": "相同的资质已提交或已通过。" / "The same qualification was handed in already and waits or was approved; list them with `qualifications`.",
+    DocumentNotFound = "DOCUMENT_NOT_FOUND": "没有找到您的该文件，请先用 `documentUploadCreate` 申请上传。" / "There is no such document of yours; begin with `documentUploadCreate`.",
+    NotUploaded = "NOT_UPLOADED": "文件尚未上传，请先把文件 PUT 到上传地址，再完成上传。" / "The bytes are not there yet; PUT them to the upload's address, then complete it.",
+    UploadDiffers = "UPLOAD_DIFFERS": "上传的文件与声明的大小或 SHA-256 不一致，请重新用 `documentUploadCreate` 申请上传。" / "What was uploaded has another size or SHA-256 than was announced; begin anew with `documentUploadCreate`.",
+    UnsupportedType = "UNSUPPORTED_TYPE": "文件内容不是 PDF、PNG 或 JPEG，请转换格式后重新用 `documentUploadCreate` 申请上传。" / "The content is no PDF, PNG or JPEG, whatever its name says; convert it and begin anew with `documentUploadCreate`.",
+    AlreadyHandedIn = "ALREADY_HANDED_IN": "相同的资质已提交或已通过，可用 `qualifications` 列出。" / "The same qualification was handed in already and waits or was approved; list them with `qualifications`.",
     TooMany = "TOO_MANY": "文件数量已达上限：未完成上传的文件一天后自动清除，请先完成上传或明天再试；如均已使用，请联系平台运营方。" / "The enterprise has as many documents as it may have. Those that were announced and not completed go after a day: complete them, or come back tomorrow; if all are in use, contact the house that runs this service.",
 });

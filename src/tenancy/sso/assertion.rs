@@ -174,27 +174,27 @@ pub fn verify(assertion: &str, key: &PublicKey, demand: &Demand<'_>) -> Result<S
         return Err(Refusal::code(SignOnError::InvalidAssertion));
     }
     let for_us = |audience: &Value| audience.as_str().is_some_and(|name| name == AUDIENCE || name == demand.audience);
-    let audience = claims.get("aud").ok_or_else(|| missing("aud"))?;
+    let audience = claims.get("aud").ok_or_else(|| SignOnError::about_claim("aud"))?;
     if !for_us(audience) && !audience.as_array().is_some_and(|audiences| audiences.iter().any(for_us)) {
         return Err(Refusal::at("aud", SignOnError::WrongAudience));
     }
     let worthless_at = judge_times(&claims, demand.now)?;
-    let subject = text(&claims, "sub", 1..=255)?.ok_or_else(|| missing("sub"))?;
+    let subject = text(&claims, "sub", 1..=255)?.ok_or_else(|| SignOnError::about_claim("sub"))?;
     Ok(Statement {
         subject,
         name: text(&claims, "name", 0..=400)?,
         roles: words(&claims, "role")?,
         corp_open_id: text(&claims, "corpOpenId", 1..=128)?,
         origin: text(&claims, "origin", 1..=255)?,
-        nonce: text(&claims, "nonce", 16..=200)?.ok_or_else(|| missing("nonce"))?,
-        id: text(&claims, "jti", 8..=128)?.ok_or_else(|| missing("jti"))?,
+        nonce: text(&claims, "nonce", 16..=200)?.ok_or_else(|| SignOnError::about_claim("nonce"))?,
+        id: text(&claims, "jti", 8..=128)?.ok_or_else(|| SignOnError::about_claim("jti"))?,
         worthless_at,
     })
 }
 
 fn judge_times(claims: &Map<String, Value>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Refusal<SignOnError>> {
-    let exp = moment(claims, "exp")?.ok_or_else(|| missing("exp"))?;
-    let iat = moment(claims, "iat")?.ok_or_else(|| missing("iat"))?;
+    let exp = moment(claims, "exp")?.ok_or_else(|| SignOnError::about_claim("exp"))?;
+    let iat = moment(claims, "iat")?.ok_or_else(|| SignOnError::about_claim("iat"))?;
     let nbf = moment(claims, "nbf")?.unwrap_or(iat);
     if now >= exp + LEEWAY {
         return Err(Refusal::at("exp", SignOnError::Expired));
@@ -208,10 +208,6 @@ fn judge_times(claims: &Map<String, Value>, now: DateTime<Utc>) -> Result<DateTi
     Ok(exp + LEEWAY)
 }
 
-fn missing(claim: &'static str) -> Refusal<SignOnError> {
-    Refusal::at(claim, SignOnError::InvalidClaim)
-}
-
 /// A claim that may be left out and otherwise is a text of so many bytes. Empty where that is allowed counts as left out.
 fn text(
     claims: &Map<String, Value>,
@@ -221,7 +217,7 @@ fn text(
     match claims.get(claim) {
         None => Ok(None),
         Some(Value::String(text)) if length.contains(&text.len()) => Ok(Some(text.clone())),
-        Some(_) => Err(missing(claim)),
+        Some(_) => Err(SignOnError::about_claim(claim)),
     }
 }
 
@@ -231,9 +227,9 @@ fn words(claims: &Map<String, Value>, claim: &'static str) -> Result<Vec<String>
         Some(Value::String(word)) => Ok(vec![word.clone()]),
         Some(Value::Array(list)) => {
             let words = list.iter().map(|word| word.as_str().map(str::to_owned)).collect::<Option<Vec<String>>>();
-            words.ok_or_else(|| missing(claim))
+            words.ok_or_else(|| SignOnError::about_claim(claim))
         }
-        Some(_) => Err(missing(claim)),
+        Some(_) => Err(SignOnError::about_claim(claim)),
     }
 }
 
@@ -245,7 +241,7 @@ fn moment(claims: &Map<String, Value>, claim: &'static str) -> Result<Option<Dat
     // A year of five digits and more would overflow what is added to it.
     let moment = seconds.filter(|seconds| seconds.abs() < 253_402_300_800);
     let moment = moment.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-    moment.map(Some).ok_or_else(|| missing(claim))
+    moment.map(Some).ok_or_else(|| SignOnError::about_claim(claim))
 }
 
 #[cfg(test)]

@@ -21,12 +21,12 @@ use crate::platform::refusal::Refusal;
 use crate::platform::throttle::Window;
 use crate::platform::vault::{hex, sha256};
 use crate::tenancy::enterprise::data_key;
-use crate::tenancy::model::{EnterpriseId, SignInMethod, SsoConnectionId};
+use crate::tenancy::model::{EnterpriseId, SsoConnectionId};
 use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
 use crate::tenancy::session::Visit;
 use crate::tenancy::sso::SsoServices;
 use crate::tenancy::sso::model::{Connection, RoleMap, SignOnError, SsoState, Vouched, display_name};
-use crate::tenancy::sso::ticket::{self, Terms};
+use crate::tenancy::sso::ticket::{self, Terms, Voucher};
 use crate::tenancy::standing::Standings;
 use crate::tenancy::store::{self, DirectoryKind, sso};
 use crate::tenancy::throttle;
@@ -152,11 +152,12 @@ pub async fn finish(
     let token = services.relying_party.finish(&registration, &attempt, &arrival.callback).await;
     let token = token.map_err(|error| failed(id, &error))?;
 
-    let vouched = vouched(&connection, &token)?;
+    let vouched = vouched(&connection, &token).inspect_err(|refusal| not_let_in(id, refusal))?;
     let nonce = URL_SAFE_NO_PAD.encode(platform.randomness.bytes::<32>());
     let nonce_hash = Some(sha256(nonce.as_bytes()));
-    let terms = Terms { method: SignInMethod::Oidc, origin: spent.origin, nonce_hash };
-    let issued = ticket::issue(platform, standings, tenant, &vouched, &terms, arrival.request_id).await?;
+    let terms = Terms { voucher: Voucher::Connection(id), origin: spent.origin, nonce_hash };
+    let issued = ticket::issue(platform, standings, tenant, &vouched, &terms, arrival.request_id).await;
+    let issued = issued.inspect_err(|refusal| not_let_in(id, refusal))?;
     Ok(Arrived { ticket: issued.ticket, nonce })
 }
 
@@ -239,4 +240,12 @@ fn failed(connection: SsoConnectionId, error: &OidcError) -> Refusal<SignOnError
         OidcError::Denied(_) => SignOnError::Denied,
         _ => SignOnError::ProviderFailed,
     })
+}
+
+/// Somebody whom the provider vouches for is not let in: whoever looks after the connection may have to change its roles.
+fn not_let_in(connection: SsoConnectionId, refusal: &Refusal<SignOnError>) {
+    if let Refusal::Problems(problems) = refusal {
+        let codes: Vec<&str> = problems.iter().map(|problem| problem.code.as_str()).collect();
+        tracing::warn!(%connection, "a sign-in through a provider was refused: {}", codes.join(" "));
+    }
 }

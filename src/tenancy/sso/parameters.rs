@@ -97,16 +97,19 @@ pub fn verify(
         parameters.iter().find(|(name, _)| !own.contains(&&**name) && !COMMON.contains(&&**name))
     {
         let shown: String = stranger.chars().filter(|letter| !letter.is_control()).take(40).collect();
-        return Err(Refusal::at(shown, SignOnError::InvalidClaim));
+        return Err(Refusal::explained(
+            shown,
+            SignOnError::InvalidClaim,
+            "不允许出现该参数，请去掉它再签名。",
+            "This parameter must not be there; leave it out and sign the others.",
+        ));
     }
     let text = |name: &'static str, length: std::ops::RangeInclusive<usize>| match value(parameters, name) {
         None | Some("") => Ok(None),
         Some(text) if length.contains(&text.len()) && !text.chars().any(char::is_control) => Ok(Some(text.to_owned())),
-        Some(_) => Err(Refusal::at(name, SignOnError::InvalidClaim)),
+        Some(_) => Err(SignOnError::about_claim(name)),
     };
-    let due = |name: &'static str, found: Option<String>| {
-        found.ok_or_else(|| Refusal::<SignOnError>::at(name, SignOnError::InvalidClaim))
-    };
+    let due = |name: &'static str, found: Option<String>| found.ok_or_else(|| SignOnError::about_claim(name));
     let signed_at = moment(names, &due(names.time, text(names.time, 1..=13)?)?)?;
     if signed_at > now + names.tolerance {
         return Err(Refusal::at(names.time, SignOnError::NotYetValid));
@@ -135,7 +138,7 @@ fn moment(names: &Names, text: &str) -> Result<DateTime<Utc>, Refusal<SignOnErro
         13 => DateTime::from_timestamp_millis(number),
         _ => DateTime::from_timestamp(number, 0),
     });
-    moment.ok_or_else(|| Refusal::at(names.time, SignOnError::InvalidClaim))
+    moment.ok_or_else(|| SignOnError::about_claim(names.time))
 }
 
 #[cfg(test)]

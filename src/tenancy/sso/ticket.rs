@@ -2,23 +2,27 @@
 //!
 //! A ticket is a secret of 256 bits that names its enterprise, known here by hash. It travels through a partner's
 //! server, a page and a message between windows, so it is bound to more than being known: to the origin of the page
-//! that it was asked for, and to a nonce that only that page (or the browser that signed in) can show.
+//! that it was asked for, and to a nonce that only that page (or the browser that signed in) can show. It rests on the
+//! enterprise's trust in a key or a connection and in that page: what is taken out of use takes its open tickets with it.
 
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::platform::vault::sha256;
 use crate::tenancy::audit;
-use crate::tenancy::model::{Enterprise, EnterpriseId, Operator, OperatorState, SessionSubject, SignInMethod};
+use crate::tenancy::model::{
+    Enterprise, EnterpriseId, Operator, OperatorState, SessionSubject, SignInMethod, SsoConnectionId, SsoKeyId,
+};
 use crate::tenancy::scope::{ActorKind, TenantScope};
 use crate::tenancy::session::{self, Granted, NewSession, Visit, bearer_secret, tenant_of};
 use crate::tenancy::sso::just_in_time::{self, Admitted};
-use crate::tenancy::sso::model::{SignOnError, SsoTicketErrorCode, Ticket, Vouched};
+use crate::tenancy::sso::model::{SignOnError, SsoState, SsoTicketErrorCode, Ticket, Vouched};
 use crate::tenancy::standing::Standings;
 use crate::tenancy::store::{self, branches, operators, sso};
 use crate::tenancy::token::Tokens;
@@ -28,10 +32,33 @@ const PREFIX: &str = "mht_";
 /// How often a lost race (two first visits of one person) is run again.
 const ATTEMPTS: u32 = 4;
 
+/// What somebody was vouched for by. It lies in the room of the enterprise that vouches.
+#[derive(Clone, Copy, Debug)]
+pub enum Voucher {
+    Connection(SsoConnectionId),
+    Key(SsoKeyId),
+}
+
+impl Voucher {
+    pub fn method(self) -> SignInMethod {
+        match self {
+            Self::Connection(_) => SignInMethod::Oidc,
+            Self::Key(_) => SignInMethod::Ticket,
+        }
+    }
+
+    pub fn uuid(self) -> Uuid {
+        match self {
+            Self::Connection(id) => id.uuid(),
+            Self::Key(id) => id.uuid(),
+        }
+    }
+}
+
 /// What a ticket is bound to.
 #[derive(Clone, Debug)]
 pub struct Terms {
-    pub method: SignInMethod,
+    pub voucher: Voucher,
     /// The page that the console will be embedded in.
     pub origin: Option<String>,
     /// SHA-256 of the nonce's text.
@@ -88,7 +115,7 @@ async fn issue_at(
     let expires_at = tx.now().await? + LIFE;
     let hash = sha256(ticket.as_bytes());
     sso::insert_ticket_in(&tx, &hash, voucher, operator.id, terms, expires_at).await?;
-    let record = json!({ "vouchedBy": voucher, "method": terms.method, "origin": terms.origin });
+    let record = json!({ "vouchedBy": voucher, "method": terms.voucher.method(), "origin": terms.origin });
     audit::record_in(&tx, "ssoTicketIssue", operator.id.uuid(), None, &record).await?;
     tx.commit().await?;
     if ended {
@@ -129,13 +156,17 @@ pub async fn spend(
     let scope = TenantScope::of_visitor(tenant, request.visit.request_id.clone());
     // Only a ticket that we gave has us look at how its enterprise stands.
     let tx = scope.read(&platform.database).await?;
-    sso::ticket(&tx, &hash).await?.ok_or_else(invalid)?;
+    let given = sso::ticket(&tx, &hash).await?.ok_or_else(invalid)?;
     drop(tx);
     let at_work = standings.at_work(tenant).await?;
+    let trusted = is_trusted(platform, &given).await?;
 
     let tx = scope.write(&platform.database).await?;
     let ticket = sso::lock_ticket_in(&tx, &hash).await?.ok_or_else(invalid)?;
     judge(&ticket, request, tx.now().await?)?;
+    if !trusted {
+        return Err(Refusal::at("ticket", SsoTicketErrorCode::TrustWithdrawn));
+    }
     sso::spend_ticket_in(&tx, &hash).await?;
 
     let not_admitted = || Refusal::code(SsoTicketErrorCode::NotAdmitted);
@@ -160,6 +191,23 @@ pub async fn spend(
     let identity = session::operator_identity(enterprise.kind, operator.id, operator.role);
     let granted = session::grant(tokens, tenant, opened, identity)?;
     Ok(Entered { granted, operator, enterprise })
+}
+
+/// Whether the enterprise that vouched still trusts what the ticket rests on: its key or connection, and the page.
+async fn is_trusted(platform: &Platform, ticket: &Ticket) -> Result<bool, Fault> {
+    let tx = TenantScope::of_system(ticket.vouched_by).read(&platform.database).await?;
+    let state = match ticket.method {
+        SignInMethod::Oidc => {
+            let found = sso::connection(&tx, SsoConnectionId::from_uuid(ticket.voucher_id)).await?;
+            found.map(|connection| connection.state)
+        }
+        _ => sso::key(&tx, SsoKeyId::from_uuid(ticket.voucher_id)).await?.map(|key| key.state),
+    };
+    Ok(state == Some(SsoState::Active)
+        && match &ticket.origin {
+            Some(origin) => sso::has_origin(&tx, origin).await?,
+            None => true,
+        })
 }
 
 fn judge(ticket: &Ticket, request: &SpendRequest<'_>, now: DateTime<Utc>) -> Result<(), Refusal<SsoTicketErrorCode>> {

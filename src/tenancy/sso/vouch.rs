@@ -7,13 +7,13 @@ use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::platform::vault::sha256;
 use crate::tenancy::enterprise::data_key;
-use crate::tenancy::model::{SignInMethod, SsoKeyId};
+use crate::tenancy::model::SsoKeyId;
 use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
 use crate::tenancy::sso::SsoServices;
 use crate::tenancy::sso::assertion::{self, Demand, PublicKey, Statement};
 use crate::tenancy::sso::model::{Key, RoleMap, SignOnError, SsoProfile, SsoState, Vouched, display_name};
 use crate::tenancy::sso::parameters::{self, Parameters};
-use crate::tenancy::sso::ticket::{self, Terms};
+use crate::tenancy::sso::ticket::{self, Terms, Voucher};
 use crate::tenancy::standing::Standings;
 use crate::tenancy::store::{self, DirectoryKind, sso};
 
@@ -99,7 +99,7 @@ impl Desk<'_> {
             corp_open_id: statement.corp_open_id,
         };
         let nonce_hash = Some(sha256(statement.nonce.as_bytes()));
-        let terms = Terms { method: SignInMethod::Ticket, origin: statement.origin, nonce_hash };
+        let terms = Terms { voucher: Voucher::Key(key.id), origin: statement.origin, nonce_hash };
         let issued =
             ticket::issue(self.platform, self.standings, enterprise.id, &vouched, &terms, self.request_id).await?;
         Ok(VouchedTicket { ticket: issued.ticket, slug: enterprise.slug })

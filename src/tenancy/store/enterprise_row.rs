@@ -52,6 +52,7 @@ pub async fn disable_in(tx: &TenantTx) -> Result<Enterprise, Fault> {
         .filter(enterprises::tenant_id.eq(tx.tenant()))
         .set((
             enterprises::disabled_at.eq(diesel::dsl::now.into_sql::<Nullable<Timestamptz>>()),
+            enterprises::times_disabled.eq(enterprises::times_disabled + 1),
             enterprises::version.eq(enterprises::version + 1),
             enterprises::updated_at.eq(diesel::dsl::now),
         ))

@@ -72,6 +72,21 @@ pub async fn has_one(tx: &TenantTx, kind: QualificationKind) -> Result<bool, Fau
     Ok(found > 0)
 }
 
+/// Whether the house has approved one of this kind that is still good.
+pub async fn is_approved(tx: &TenantTx, kind: QualificationKind) -> Result<bool, Fault> {
+    let found: i64 = tx
+        .one(
+            qualifications::table
+                .filter(qualifications::tenant_id.eq(tx.tenant()))
+                .filter(qualifications::kind.eq(kind))
+                .filter(qualifications::state.eq(QualificationState::Approved))
+                .filter(qualifications::expires_at.is_null().or(qualifications::expires_at.gt(diesel::dsl::now)))
+                .count(),
+        )
+        .await?;
+    Ok(found > 0)
+}
+
 pub async fn find(tx: &TenantTx, id: QualificationId) -> Result<Option<(Qualification, Document)>, Fault> {
     tx.optional(
         qualifications::table

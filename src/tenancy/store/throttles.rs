@@ -35,7 +35,8 @@ fn unsigned(counted: Option<Counted>) -> Option<u32> {
 }
 
 /// Counts an attempt that need not wait and gives its number; counts nothing where it must. The waits come from the rule,
-/// so that it stands in one place; who queued behind a later attempt than their own is judged by that one's time.
+/// so that it stands in one place. Who queued behind an attempt that began after their own is judged as if they had begun
+/// with it: where there is no wait they go through.
 pub async fn count_growth_in(tx: &TenantTx, key: &Key, growth: &Growth) -> Result<Option<u32>, Fault> {
     let (from_start, length) = forgotten(growth.forgotten);
     let waits: Vec<f64> = growth.waits().into_iter().map(seconds).collect();
@@ -51,7 +52,8 @@ pub async fn count_growth_in(tx: &TenantTx, key: &Key, growth: &Growth) -> Resul
           WHERE kept.tenant_id = $1
             AND ((CASE WHEN $4 THEN kept.began_at ELSE kept.last_at END) + make_interval(secs => $5) <= now()
               OR kept.last_at
-                 + make_interval(secs => coalesce(($6)[least(kept.count, cardinality($6))], 0)) <= now())
+                 + make_interval(secs => coalesce(($6)[least(kept.count, cardinality($6))], 0))
+                 <= greatest(kept.last_at, now()))
          RETURNING kept.count",
     )
     .bind::<SqlUuid, _>(tx.tenant())

@@ -135,7 +135,8 @@ pub struct HolderMutation;
 #[Object]
 impl HolderMutation {
     /// Sends a code of six digits to a phone. It is good for five minutes and one use, and a newer one takes its place.
-    /// Five tries are free, and then each has to wait. Anybody may ask, once a minute for each phone.
+    /// Five tries are free, and then each has to wait. Anybody may ask, once a minute for each phone; for `BIND_PHONE` a
+    /// holder without a phone, and for `ERASE` a holder, whose own phone it must be.
     async fn verification_code_send(
         &self,
         ctx: &Context<'_>,
@@ -143,15 +144,17 @@ impl HolderMutation {
     ) -> Result<VerificationCodeSendPayload> {
         let (standings, services) =
             (ctx.data_unchecked::<Arc<Standings>>(), ctx.data_unchecked::<Arc<WalletServices>>());
-        let own = match &ctx.request().caller {
-            Caller::Holder(scope) => Some(scope.tenant()),
-            _ => None,
+        let holder = match (&ctx.request().caller, input.purpose) {
+            // In whatever state the enterprise is, as erasing.
+            (Caller::Holder(scope), CodePurpose::SignIn | CodePurpose::Wallet | CodePurpose::Erase) => Some(scope),
+            (_, CodePurpose::SignIn | CodePurpose::Wallet) => None,
+            (_, CodePurpose::BindPhone | CodePurpose::Erase) => Some(ctx.request().holder().map_err(raise)?),
         };
         let request = CodeRequest {
             phone: &input.phone,
             purpose: input.purpose,
             entrance: Entrance { site: ctx.request().site, named: input.enterprise.as_deref() },
-            own,
+            holder,
             address: ctx.request().visit.address,
         };
         let outcome = payload::run(ctx, HolderUserError::from_problem, || {

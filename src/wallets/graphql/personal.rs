@@ -94,8 +94,8 @@ impl PersonalMutation {
     async fn holder_erase_myself(&self, ctx: &Context<'_>, input: HolderEraseMyselfInput) -> Result<HolderPayload> {
         let scope = match &ctx.request().caller {
             Caller::Holder(scope) => scope,
-            Caller::Anonymous => return Err(raise(Fault::Unauthenticated("no token was sent"))),
-            _ => return Err(raise(Fault::WrongCaller("a holder's token"))),
+            Caller::Anonymous => return Err(raise(Fault::NO_TOKEN)),
+            _ => return Err(raise(Fault::wrong_caller("用户的令牌", "a holder's token"))),
         };
         let (standings, unfinished) =
             (ctx.data_unchecked::<Arc<Standings>>(), ctx.data_unchecked::<Arc<dyn Unfinished>>());

@@ -96,7 +96,7 @@ pub fn ticket_in(address: &str) -> String {
 pub async fn refusal(response: Response) -> (u16, String) {
     let status = response.status().as_u16();
     let page = response.text().await.expect("a page");
-    let code = page.split("<p class=\"quiet\">").nth(1).and_then(|rest| rest.split('<').next());
+    let code = page.split("id=\"code\">").nth(1).and_then(|rest| rest.split('<').next());
     (status, code.unwrap_or_else(|| panic!("no page of refusal: {page}")).to_owned())
 }
 

@@ -124,7 +124,7 @@ struct Guest {
 impl Gate for Doorman {
     async fn admit(&self, knock: Knock) -> Result<Arc<dyn Visitor>, Fault> {
         match knock.bearer.as_deref() {
-            Some("bad") => return Err(Fault::Unauthenticated("the token is not valid")),
+            Some("bad") => return Err(Fault::unauthenticated("令牌无效", "the token is not valid")),
             Some("down") => return Err(Fault::Unavailable(anyhow::anyhow!("password=hunter2"))),
             Some("gate-panics") => panic!("password=hunter2"),
             _ => {}
