@@ -23,6 +23,10 @@ struct House {
 }
 
 impl House {
+    fn embedded(&self) -> &dyn Ledger {
+        &**self.app.app.ledgers.get(LedgerKind::Embedded).expect("every server has it")
+    }
+
     /// With a chain of several blocks, in which pieces went from hand to hand.
     async fn set() -> Self {
         let app = TestApp::builder().idle().start().await;
