@@ -2,11 +2,12 @@
 
 use minthouse::catalog::model::CollectibleId;
 use minthouse::commands::ledger::look_over;
+use minthouse::ledger::Ledger;
 use minthouse::ledger::audit::{Audit, Wrong, audit};
 use minthouse::ledger::checkpoint::{Checkpoint, LedgerKeys};
 use minthouse::ledger::embedded::seal;
 use minthouse::ledger::merkle::{Hash, Peaks};
-use minthouse::ledger::model::Block;
+use minthouse::ledger::model::{Block, LedgerKind};
 use minthouse::ledger::store::chain;
 use minthouse::platform::vault::{SealingKey, hex};
 use minthouse::tenancy::model::EnterpriseId;
