@@ -355,6 +355,8 @@ diesel::table! {
         tenant_id -> Uuid,
         operation_id -> Uuid,
         sequence_id -> Uuid,
+        kind -> Text,
+        collectible_id -> Uuid,
         payload -> Text,
         state -> Text,
         reverts -> Integer,

@@ -6,6 +6,8 @@ CREATE TABLE evm_operations (
     operation_id uuid NOT NULL,
     -- In the order of being handed over.
     sequence_id uuid NOT NULL,
+    kind text NOT NULL,
+    collectible_id uuid NOT NULL,
     payload text NOT NULL,
     state text NOT NULL DEFAULT 'WAITING',
     -- How often the chain took back a transaction that carried it.
@@ -18,6 +20,7 @@ CREATE TABLE evm_operations (
     submitted_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT evm_operations_pkey PRIMARY KEY (tenant_id, operation_id),
     CONSTRAINT evm_operations_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES enterprises (tenant_id),
+    CONSTRAINT evm_operations_kind_check CHECK (kind IN ('ISSUE', 'TRANSFER')),
     CONSTRAINT evm_operations_state_check CHECK (state IN ('WAITING', 'BUNDLED', 'CONFIRMED', 'REFUSED')),
     CONSTRAINT evm_operations_reverts_check CHECK (reverts >= 0),
     CONSTRAINT evm_operations_bundled_check CHECK (state <> 'BUNDLED' OR transaction_id IS NOT NULL),
@@ -26,6 +29,7 @@ CREATE TABLE evm_operations (
     CONSTRAINT evm_operations_refused_check CHECK ((state = 'REFUSED') = (reason IS NOT NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX evm_operations_waiting_index ON evm_operations (tenant_id, sequence_id) WHERE state = 'WAITING';
+CREATE INDEX evm_operations_issues_index ON evm_operations (tenant_id, collectible_id) WHERE kind = 'ISSUE';
 CREATE INDEX evm_operations_transaction_index ON evm_operations (tenant_id, transaction_id);
 
 -- Some operations of one enterprise that are sent together. It has a nonce from the moment it is to be sent.

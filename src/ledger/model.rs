@@ -52,6 +52,12 @@ impl Content {
             Self::Transfer { .. } => OperationKind::Transfer,
         }
     }
+
+    pub fn collectible(&self) -> CollectibleId {
+        match self {
+            Self::Issue { collectible_id, .. } | Self::Transfer { collectible_id, .. } => *collectible_id,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]

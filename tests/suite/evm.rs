@@ -25,7 +25,7 @@ pub async fn anvil(arguments: &[&str]) -> Anvil {
     Anvil::start(&clients::folder(), arguments).await
 }
 
-async fn shared() -> &'static Anvil {
+pub async fn shared() -> &'static Anvil {
     SHARED.get_or_init(|| anvil(&[])).await
 }
 

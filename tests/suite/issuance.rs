@@ -14,7 +14,7 @@ use minthouse::ledger::Ledger;
 use minthouse::ledger::embedded::EmbeddedLedger;
 use minthouse::ledger::model::{Content, LedgerKind, Operation};
 use minthouse::platform::fault::Fault;
-use minthouse::tenancy::model::EnterpriseId;
+use minthouse::tenancy::model::{EnterpriseId, HolderId};
 use minthouse::tenancy::permission::Role;
 use minthouse::tenancy::scope::{TenantScope, TenantTx};
 use minthouse::tenancy::worker::{self, Job};
@@ -330,14 +330,21 @@ async fn a_collectible_stays_on_its_ledger_and_waits_for_it() {
     assert_eq!(scene.until_over(&elsewhere, id).await, "ISSUED");
     scene.whole(id);
 
-    // A gift of such a piece goes to that ledger and to no other.
+    // A gift of such a piece goes to that ledger and to no other. The giver has it there too.
     let (giver, taker) = (scene.app.person("alpha", 1).await, scene.app.person("alpha", 2).await);
+    let to = giver.id.parse::<HolderId>().expect("an ID");
+    let handed = Operation {
+        id: uuid::Uuid::now_v7(),
+        content: Content::Transfer { collectible_id: id, serial: 1, from: None, to },
+    };
+    scene.ledger().submit(scene.tenant, &[handed]).await.expect("the ledger answers");
+    scene.sealer.work(scene.tenant).await.expect("the sealer seals");
     let item = scene.app.sql(&format!(
         "WITH given AS (UPDATE items SET holder_id = holders.id, acquired_at = now() FROM holders
              WHERE items.collectible_id = '{}' AND items.serial = 1 AND holders.nickname IS NOT NULL AND holders.id = '{}' RETURNING items.id)
          SELECT id::text FROM given",
         id.uuid(),
-        giver.id.parse::<minthouse::wallets::model::HolderId>().expect("an ID").uuid()
+        to.uuid()
     ));
     let item = minthouse::wallets::model::ItemId::from_uuid(item.parse().expect("an ID")).to_string();
     let gift = json!({ "item": item, "to": taker.id, "key": key() });

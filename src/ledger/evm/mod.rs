@@ -27,13 +27,14 @@ pub mod settle;
 pub mod store;
 pub mod wire;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use alloy::primitives::Address;
 use async_trait::async_trait;
 
 use crate::bridges::ethereum::{At, Node, Trouble};
+use crate::catalog::model::CollectibleId;
 use crate::ledger::Ledger;
 use crate::ledger::evm::bundle::Bundler;
 use crate::ledger::evm::sender::Sender;
@@ -109,8 +110,15 @@ impl Ledger for EvmLedger {
         account(address::account(tenant, owner))
     }
 
-    /// Asks the contract, as of the last block that counts as staying.
-    async fn owners(&self, _: EnterpriseId, pieces: &[Piece]) -> Result<HashMap<Piece, Account>, Fault> {
+    /// Asks the contract, as of the last block that counts as staying. The chain tells everybody everything; here an
+    /// enterprise is told of its own.
+    async fn owners(&self, tenant: EnterpriseId, pieces: &[Piece]) -> Result<HashMap<Piece, Account>, Fault> {
+        let named: HashSet<CollectibleId> = pieces.iter().map(|piece| piece.collectible).collect();
+        let tx = TenantScope::of_system(tenant).read(&self.platform.database).await?;
+        let own = store::issued_among(&tx, &Vec::from_iter(named)).await?;
+        drop(tx); // the node takes its time
+        let pieces: Vec<Piece> = pieces.iter().filter(|piece| own.contains(&piece.collectible)).copied().collect();
+
         let at = match self.chain.settings.confirmations {
             1 => At::Latest, // some nodes keep no other state
             confirmations => {

@@ -1,15 +1,16 @@
 //! SQL over an enterprise's operations and their transactions. What crosses enterprises is in [`super::queue`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use alloy::primitives::Address;
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel::{ExpressionMethods, QueryDsl};
 use uuid::Uuid;
 
+use crate::catalog::model::CollectibleId;
 use crate::ledger::evm::contract::hash_text;
 use crate::ledger::evm::model::{MOST_REVERTS, OperationState, Settlement, TransactionKey, TransactionState, Waiting};
-use crate::ledger::model::{Operation, OperationId, Place, Receipt};
+use crate::ledger::model::{Operation, OperationId, OperationKind, Place, Receipt};
 use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::id;
@@ -24,15 +25,31 @@ pub async fn insert_operations_in(tx: &TenantTx, operations: &[Operation]) -> Re
         payloads.push(serde_json::to_string(&operation.content).map_err(Fault::internal)?);
     }
     let statement = statement(
-        "INSERT INTO evm_operations (tenant_id, operation_id, sequence_id, payload)
-         SELECT $1, operation.* FROM unnest($2, $3, $4) AS operation ON CONFLICT DO NOTHING",
+        "INSERT INTO evm_operations (tenant_id, operation_id, sequence_id, kind, collectible_id, payload)
+         SELECT $1, operation.* FROM unnest($2, $3, $4, $5, $6) AS operation ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<Array<SqlUuid>, _>(operations.iter().map(|operation| operation.id).collect::<Vec<_>>())
     .bind::<Array<SqlUuid>, _>(operations.iter().map(|_| id::generate()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(operations.iter().map(|operation| operation.content.kind()).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(operations.iter().map(|operation| operation.content.collectible()).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(payloads);
     tx.execute(statement).await?;
     Ok(())
+}
+
+/// Those among collectibles that the enterprise itself handed over to be issued.
+pub async fn issued_among(tx: &TenantTx, collectibles: &[CollectibleId]) -> Result<HashSet<CollectibleId>, Fault> {
+    let found: Vec<CollectibleId> = tx
+        .load(
+            evm_operations::table
+                .filter(evm_operations::tenant_id.eq(tx.tenant()))
+                .filter(evm_operations::collectible_id.eq_any(collectibles.to_vec()))
+                .filter(evm_operations::kind.eq(OperationKind::Issue))
+                .select(evm_operations::collectible_id),
+        )
+        .await?;
+    Ok(found.into_iter().collect())
 }
 
 type ReceiptRow = (OperationId, OperationState, Option<i64>, Option<i32>, Option<Vec<u8>>, Option<String>);

@@ -274,14 +274,14 @@ pub async fn enterprises_do_not_touch_each_other(stage: &mut dyn Stage) {
     let stolen = transfer(own, None, holder);
     assert!(matches!(carry(stage, other, from_ref(&stolen)).await[&stolen.id], Receipt::Refused { .. }));
 
-    // The same IDs are other operations there.
-    let theirs = [Operation { id: issued.id, ..issue(collectible, 100, 3) }];
-    carry_out(stage, other, &theirs).await;
+    // The same ID is another operation there.
+    let theirs = piece(CollectibleId::generate(), 100);
+    carry_out(stage, other, &[Operation { id: issued.id, ..issue(theirs.collectible, 100, 3) }]).await;
     carry_out(stage, one, &[transfer(own, None, holder)]).await;
     assert_eq!(owners(stage, other, &[own]).await, HashMap::new());
-    assert_eq!(owners(stage, one, &[piece(collectible, 100)]).await, HashMap::new());
+    assert_eq!(owners(stage, one, &[theirs]).await, HashMap::new());
     assert_owner(stage, one, own, Owner::Holder(holder)).await;
-    assert_owner(stage, other, piece(collectible, 100), Owner::Treasury).await;
+    assert_owner(stage, other, theirs, Owner::Treasury).await;
 }
 
 pub async fn a_restart_in_the_middle_loses_and_doubles_nothing(stage: &mut dyn Stage) {

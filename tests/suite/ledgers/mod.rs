@@ -2,6 +2,7 @@
 
 mod conformance;
 mod embedded;
+mod evm;
 mod faults;
 mod proofs;
 mod tampering;

@@ -284,7 +284,7 @@ async fn what_is_sealed_anew_lacks_the_houses_signature() {
     let checkpoint =
         Checkpoint { tenant: house.tenant, size: peaks.size(), root: peaks.root(), signed_at: last.sealed_at };
     let true_note = house.ask("SELECT note FROM kept_checkpoints WHERE $t ORDER BY tree_size DESC LIMIT 1");
-    let signature = true_note.rsplit_once("\n\n").expect("a signature").1.to_owned();
+    let signature = true_note.rsplit_once("\n\n").expect("a signature").1.trim_end().to_owned();
     let forged = forger.sign(&checkpoint);
     let borrowed = format!("{}\n\n{signature}\n", forged.split_once("\n\n").expect("a body").0);
     for (note, why) in [
