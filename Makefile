@@ -8,7 +8,7 @@ ARGS ?=
 clients := tests/clients
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint schema contracts bench-bulk bench-evm bench-identity bench-ledger packages packages-test clients
+.PHONY: help run demo test lint schema contracts bench bench-bulk bench-evm bench-identity bench-ledger packages packages-test clients
 # The server stops its database when it is interrupted; make must not remove files or start anything else then.
 .NOTPARALLEL:
 
@@ -37,17 +37,20 @@ schema: packages ## Write the GraphQL contract to graphql/schema.graphql
 contracts: packages-test contracts/node_modules/.package-lock.json ## Compile the EVM contract; writes contracts/out/
 	cd contracts && node build.mjs
 
-bench-identity: packages ## Measure what it costs to know who asks; writes target/bench/identity.json
-	$(CARGO) bench --bench identity
+bench: packages-test clients ## Measure all of the following; each writes target/bench/NAME.json
+	$(CARGO) bench --bench minthouse
 
-bench-bulk: packages ## Measure issuance against COPY (PIECES=1000000); writes target/bench/bulk.json
-	$(CARGO) bench --bench bulk -- $(PIECES)
+bench-identity: packages ## Measure what it costs to know who asks
+	$(CARGO) bench --bench minthouse -- identity
 
-bench-ledger: packages ## Measure the embedded ledger, its proofs and their checking; writes target/bench/ledger.json
-	$(CARGO) bench --bench ledger
+bench-bulk: packages ## Measure issuance against COPY (PIECES=1000000)
+	$(CARGO) bench --bench minthouse -- bulk $(PIECES)
 
-bench-evm: packages-test clients ## Measure issuing through the EVM ledger on a local node; writes target/bench/evm.json
-	$(CARGO) bench --bench evm
+bench-ledger: packages ## Measure the embedded ledger, its proofs and their checking
+	$(CARGO) bench --bench minthouse -- ledger
+
+bench-evm: packages-test clients ## Measure issuing through the EVM ledger on a local node
+	$(CARGO) bench --bench minthouse -- evm
 
 packages: ## Install the system packages that running needs, if any is missing
 	@scripts/system-packages run

@@ -5,36 +5,20 @@
 //! of rows, so that both meet the table at the same size and the machine in the same mood. COPY does less: it makes no
 //! IDs, asks no ledger, tells nobody, and all its rows of a turn are one transaction.
 
-#[path = "report.rs"]
-mod report;
-
-use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use futures_util::SinkExt;
-use minthouse::app::{App, Services};
+use minthouse::app::App;
 use minthouse::catalog::issue;
 use minthouse::catalog::model::CollectibleId;
-use minthouse::commands::{media_services, sales_services, wallet_services};
-use minthouse::ledger::ledgers::LedgerParts;
-use minthouse::platform::Platform;
-use minthouse::platform::clock::{Clock, SystemClock};
-use minthouse::platform::config::Config;
-use minthouse::platform::db::embedded::{Durability, OWNER, Settings, start};
-use minthouse::platform::db::{Database, PoolSettings, migrate};
 use minthouse::platform::id;
-use minthouse::platform::objects::Objects;
-use minthouse::platform::randomness::{Randomness, SystemRandomness};
-use minthouse::platform::secrets::Secrets;
-use minthouse::tenancy::enterprise::{self, EnterpriseRequest};
-use minthouse::tenancy::model::{EnterpriseId, EnterpriseKind};
-use minthouse::tenancy::scope::{HouseScope, TenantScope};
-use report::Report;
-use tokio_util::sync::CancellationToken;
+use minthouse::tenancy::model::EnterpriseId;
+use minthouse::tenancy::scope::TenantScope;
 use uuid::Uuid;
+
+use super::report::Report;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +29,6 @@ pub struct Size {
 }
 
 impl Size {
-    pub const TINY: Size = Size { turns: 2, pieces: 1_500 };
-
     /// So many pieces on either side in all.
     pub fn of(pieces: i32) -> Self {
         Self { turns: 5, pieces: (pieces / 5).max(1) }
@@ -150,61 +132,4 @@ async fn copy_all(tenant: EnterpriseId, owner: &tokio_postgres::Client, pieces: 
     let took = began.elapsed();
     ensure!(copied == pieces as u64, "every row was copied");
     Ok(took)
-}
-
-/// A house with one enterprise on a cluster of its own.
-async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, EnterpriseId)> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
-    let secrets = Secrets::generate(&*randomness)?;
-    migrate::migrate(&url_of(OWNER), clock.now(), |_| ()).await?;
-    let database = Database::new(|role| url_of(role.name()), &PoolSettings::default())?;
-    let master_key = secrets.master_key()?;
-    let objects = Objects::in_folder(&folder.join("objects"), &master_key, clock.now())?;
-    let platform = Platform { database, clock, randomness, master_key, objects };
-    let config = Config { development: true, ..Config::default() };
-    let services = Services {
-        sales: sales_services(&platform, true)?,
-        wallets: wallet_services(&platform, &config)?,
-        media: media_services(&config),
-    };
-    let app = App::new(Arc::new(platform), &secrets, services, LedgerParts::default(), true, None)?;
-    let request = EnterpriseRequest {
-        slug: "bench".into(),
-        name_chinese: "基准".into(),
-        name_english: "Bench".into(),
-        kind: EnterpriseKind::Standard,
-        owner_sign_in: "owner@bench.example".into(),
-        owner_name: "Owner".into(),
-        owner_password: "quiet-lantern-over-water".into(),
-    };
-    let tenant = enterprise::create(&app.platform, &HouseScope::of_command_line(), &request).await;
-    let tenant = tenant.map_err(|refusal| anyhow::anyhow!("the enterprise cannot be made: {refusal:?}"))?;
-    Ok((app, tenant))
-}
-
-fn main() -> Result<()> {
-    let pieces = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(1_000_000);
-    let folder = std::env::temp_dir().join(format!("minthouse-bench-bulk-{}", std::process::id()));
-    let embedded = start(Settings { data_dir: folder.join("data"), durability: Durability::Durable })?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let measured = runtime.block_on(async {
-        migrate::ensure_database(&embedded.url(OWNER, "postgres"), "bench").await?;
-        let owner_url = embedded.url(OWNER, "bench");
-        let (app, tenant) = house(|user| embedded.url(user, "bench"), &folder).await?;
-        let shutdown = CancellationToken::new();
-        let mut workers = app.work(&shutdown);
-        let report = measure(&app, tenant, &owner_url, &Size::of(pieces)).await;
-        shutdown.cancel();
-        while workers.join_next().await.is_some() {}
-        app.platform.database.close();
-        report
-    });
-    drop(runtime);
-    drop(embedded);
-    std::fs::remove_dir_all(&folder).ok();
-    let report = measured?;
-    report.print();
-    println!("\nwritten to {}", report.write("bulk")?.display());
-    Ok(())
 }

@@ -5,46 +5,30 @@
 //! the same operations are bundled and sent bare: encoded and signed beforehand, one after another, and only their last
 //! receipt is waited for. What the ledger adds is the ratio of the two.
 
-#[path = "../tests/suite/support/anvil.rs"]
-#[expect(dead_code, reason = "the suite needs more of it")]
-mod anvil;
-#[path = "report.rs"]
-mod report;
-
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alloy::primitives::TxKind;
 use anyhow::{Context, Result, ensure};
-use minthouse::app::{App, Services};
+use minthouse::app::App;
 use minthouse::bridges::ethereum::Node;
 use minthouse::catalog::model::CollectibleId;
-use minthouse::commands::{ledger_evm, media_services, sales_services, wallet_services};
+use minthouse::commands::ledger_evm;
 use minthouse::ledger::Ledger;
 use minthouse::ledger::evm::deploy::{Deployment, deploy};
 use minthouse::ledger::evm::settings::Settings;
 use minthouse::ledger::evm::wire::Unsigned;
 use minthouse::ledger::evm::{EvmLedger, contract, sender};
-use minthouse::ledger::ledgers::LedgerParts;
 use minthouse::ledger::model::{Content, Operation, Receipt};
-use minthouse::platform::clock::{Clock, SystemClock};
-use minthouse::platform::config::{Config, EvmOptions};
-use minthouse::platform::db::embedded::{self, Durability, OWNER, start};
-use minthouse::platform::db::{Database, PoolSettings, migrate};
-use minthouse::platform::objects::Objects;
-use minthouse::platform::randomness::{Randomness, SystemRandomness};
-use minthouse::platform::secrets::Secrets;
-use minthouse::platform::{Platform, id};
-use minthouse::tenancy::enterprise::{self, EnterpriseRequest};
-use minthouse::tenancy::model::{EnterpriseId, EnterpriseKind, HolderId};
-use minthouse::tenancy::scope::HouseScope;
+use minthouse::platform::config::EvmOptions;
+use minthouse::platform::id;
+use minthouse::tenancy::model::{EnterpriseId, HolderId};
 use minthouse::tenancy::worker;
-use report::Report;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use anvil::{Anvil, CHAIN_ID};
+use super::anvil::{Anvil, CHAIN_ID};
+use super::report::Report;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +44,6 @@ pub struct Size {
 
 impl Size {
     pub const FULL: Size = Size { runs: 100, transfers: 2000, turns: 3, with_slow_blocks: true };
-    pub const TINY: Size = Size { runs: 2, transfers: 3, turns: 1, with_slow_blocks: false };
 }
 
 const PIECES: i32 = 1000;
@@ -209,56 +192,4 @@ pub async fn measure(app: &App, tenant: EnterpriseId, clients: &Path, size: &Siz
     }
     report.ratio("issued through the ledger / sent bare", best(&sent) / best(&issued), 0.5);
     Ok(report)
-}
-
-/// A house with one enterprise on a cluster of its own.
-async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, EnterpriseId)> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
-    let secrets = Secrets::generate(&*randomness)?;
-    migrate::migrate(&url_of(OWNER), clock.now(), |_| ()).await?;
-    let database = Database::new(|role| url_of(role.name()), &PoolSettings::default())?;
-    let master_key = secrets.master_key()?;
-    let objects = Objects::in_folder(&folder.join("objects"), &master_key, clock.now())?;
-    let platform = Platform { database, clock, randomness, master_key, objects };
-    let config = Config { development: true, ..Config::default() };
-    let services = Services {
-        sales: sales_services(&platform, true)?,
-        wallets: wallet_services(&platform, &config)?,
-        media: media_services(&config),
-    };
-    let app = App::new(Arc::new(platform), &secrets, services, LedgerParts::default(), true, None)?;
-    let request = EnterpriseRequest {
-        slug: "bench".into(),
-        name_chinese: "基准".into(),
-        name_english: "Bench".into(),
-        kind: EnterpriseKind::Standard,
-        owner_sign_in: "owner@bench.example".into(),
-        owner_name: "Owner".into(),
-        owner_password: "quiet-lantern-over-water".into(),
-    };
-    let tenant = enterprise::create(&app.platform, &HouseScope::of_command_line(), &request).await;
-    let tenant = tenant.map_err(|refusal| anyhow::anyhow!("the enterprise cannot be made: {refusal:?}"))?;
-    Ok((app, tenant))
-}
-
-fn main() -> Result<()> {
-    let folder = std::env::temp_dir().join(format!("minthouse-bench-evm-{}", std::process::id()));
-    let cluster = start(embedded::Settings { data_dir: folder.join("data"), durability: Durability::ThrowAway })?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-    let measured = runtime.block_on(async {
-        migrate::ensure_database(&cluster.url(OWNER, "postgres"), "bench").await?;
-        let (app, tenant) = house(|user| cluster.url(user, "bench"), &folder).await?;
-        let report = measure(&app, tenant, &clients, &Size::FULL).await;
-        app.platform.database.close();
-        report
-    });
-    drop(runtime);
-    drop(cluster);
-    std::fs::remove_dir_all(&folder).ok();
-    let report = measured?;
-    report.print();
-    println!("\nwritten to {}", report.write("evm")?.display());
-    Ok(())
 }

@@ -2,26 +2,20 @@
 //!
 //! `make bench-ledger` runs it on a throw-away house, whose database does not wait for its disk.
 
-#[path = "identity.rs"]
-#[expect(dead_code, reason = "the house that it sets up and its report are wanted, not what it measures")]
-pub mod identity;
-
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use identity::house;
-use identity::report::Report;
 use minthouse::app::App;
 use minthouse::catalog::model::CollectibleId;
 use minthouse::ledger::Ledger;
 use minthouse::ledger::embedded::EmbeddedLedger;
 use minthouse::ledger::model::{Content, Operation, Piece};
 use minthouse::ledger::{proof, verify};
-use minthouse::platform::db::embedded::{Durability, OWNER, Settings, start};
-use minthouse::platform::db::migrate;
 use minthouse::platform::id;
 use minthouse::tenancy::model::{EnterpriseId, HolderId};
 use minthouse::tenancy::worker::Job;
+
+use super::report::Report;
 
 /// How many pieces an issuance puts into one operation.
 const RUN: i32 = 1000;
@@ -37,7 +31,6 @@ pub struct Size {
 
 impl Size {
     pub const FULL: Size = Size { runs: 1000, transfers: 20_000, repeats: 500 };
-    pub const TINY: Size = Size { runs: 1, transfers: 3, repeats: 2 };
 }
 
 /// Submits in calls of a thousand, seals everything, and gives the seconds that it took.
@@ -103,24 +96,4 @@ pub async fn measure(app: &App, tenant: EnterpriseId, size: &Size) -> Result<Rep
     report.figure("making it", making * 1e3, "ms");
     report.figure("checking it", checking * 1e6, "µs");
     Ok(report)
-}
-
-fn main() -> Result<()> {
-    let folder = std::env::temp_dir().join(format!("minthouse-bench-ledger-{}", std::process::id()));
-    let embedded = start(Settings { data_dir: folder.join("data"), durability: Durability::ThrowAway })?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let measured = runtime.block_on(async {
-        migrate::ensure_database(&embedded.url(OWNER, "postgres"), "bench").await?;
-        let (app, tenant) = house(|user| embedded.url(user, "bench"), &folder).await?;
-        let report = measure(&app, tenant, &Size::FULL).await;
-        app.platform.database.close();
-        report
-    });
-    drop(runtime);
-    drop(embedded);
-    std::fs::remove_dir_all(&folder).ok();
-    let report = measured?;
-    report.print();
-    println!("\nwritten to {}", report.write("ledger")?.display());
-    Ok(())
 }

@@ -14,6 +14,7 @@ use minthouse::ledger::Ledger;
 use minthouse::ledger::embedded::EmbeddedLedger;
 use minthouse::ledger::model::{Content, LedgerKind, Operation};
 use minthouse::platform::fault::Fault;
+use minthouse::platform::id as ids;
 use minthouse::tenancy::model::{EnterpriseId, HolderId};
 use minthouse::tenancy::permission::Role;
 use minthouse::tenancy::scope::{TenantScope, TenantTx};
@@ -333,10 +334,8 @@ async fn a_collectible_stays_on_its_ledger_and_waits_for_it() {
     // A gift of such a piece goes to that ledger and to no other. The giver has it there too.
     let (giver, taker) = (scene.app.person("alpha", 1).await, scene.app.person("alpha", 2).await);
     let to = giver.id.parse::<HolderId>().expect("an ID");
-    let handed = Operation {
-        id: uuid::Uuid::now_v7(),
-        content: Content::Transfer { collectible_id: id, serial: 1, from: None, to },
-    };
+    let handed =
+        Operation { id: ids::generate(), content: Content::Transfer { collectible_id: id, serial: 1, from: None, to } };
     scene.ledger().submit(scene.tenant, &[handed]).await.expect("the ledger answers");
     scene.sealer.work(scene.tenant).await.expect("the sealer seals");
     let item = scene.app.sql(&format!(

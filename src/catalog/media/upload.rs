@@ -177,7 +177,7 @@ async fn keep(platform: &Platform, services: &MediaServices, announced: &Media) 
     // Twice at most: where another request has kept its reading meanwhile, that is what counts.
     for _ in 0..2 {
         if let Some(bytes) = platform.objects.get(&kept).await? {
-            return Ok(examined(announced, bytes).await?.map_err(|code| Refusal::at("id", code))?);
+            return examined(announced, bytes).await?.map_err(|code| Refusal::at("id", code));
         }
         let bytes = match platform.objects.get_within(&incoming, max_bytes).await? {
             Some(Within::Bytes(bytes)) => bytes,

@@ -202,7 +202,7 @@ impl Freedom {
     }
 
     /// Those changes that come too late. The one place that decides what is frozen.
-    pub fn frozen<'a>(self, changes: &'a [FieldChange]) -> Vec<&'a str> {
+    pub fn frozen(self, changes: &[FieldChange]) -> Vec<&str> {
         changes.iter().map(|change| change.field.as_str()).filter(|field| !self.allows(field)).collect()
     }
 }
