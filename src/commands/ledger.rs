@@ -18,7 +18,7 @@ use crate::ledger::verify::{self, Proven};
 use crate::platform::config::{Config, Flags};
 use crate::platform::fault::Fault;
 use crate::tenancy::model::EnterpriseId;
-use crate::wallets::reconcile::{self, Difference};
+use crate::wallets::reconcile;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -177,16 +177,7 @@ pub async fn look_over(app: &App, tenant: EnterpriseId, seen: &[Checkpoint]) -> 
     };
     let (items, difference) = reconcile::compare(&app.platform, &**embedded, tenant).await?;
     if let Some(difference) = difference {
-        let Difference { item, piece, held_by, ledger_says } = difference;
-        let (serial, collectible) = (piece.serial, piece.collectible);
-        return Ok(Err(match ledger_says {
-            None => format!("items, {item}: the ledger never issued serial number {serial} of {collectible}"),
-            Some(owner) => {
-                let (here, there) = (held_by.0, owner.0);
-                let what = format!("items, {item} (serial number {serial} of {collectible}), column holder_id");
-                format!("{what}: {here}, and on the ledger {there}")
-            }
-        }));
+        return Ok(Err(difference.to_string()));
     }
     Ok(Ok(Sums { blocks, operations, checkpoints, items }))
 }

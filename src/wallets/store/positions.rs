@@ -62,3 +62,43 @@ pub async fn settled_positions_of(tx: &TenantTx, ids: &[ItemId]) -> Result<Vec<P
     .bind::<Array<SqlUuid>, _>(ids.to_vec());
     tx.load(statement).await
 }
+
+/// A batch whose pieces were brought into being, and the first of them that has no item any more.
+#[derive(Clone, Debug, PartialEq, Eq, QueryableByName)]
+pub struct BatchLooked {
+    #[diesel(sql_type = SqlUuid)]
+    pub collectible_id: CollectibleId,
+    #[diesel(sql_type = Integer)]
+    pub number: i32,
+    #[diesel(sql_type = Nullable<Integer>)]
+    pub missing: Option<i32>,
+}
+
+/// Confirmed batches on this ledger in their order, each looked through for pieces without an item.
+pub async fn batches_looked_through(
+    tx: &TenantTx,
+    ledger: LedgerKind,
+    after: Option<(CollectibleId, i32)>,
+    limit: i64,
+) -> Result<Vec<BatchLooked>, Fault> {
+    let (collectible, number) = after.unwrap_or((CollectibleId::from_uuid(uuid::Uuid::nil()), -1));
+    let statement = statement(
+        "SELECT batch.collectible_id, batch.number,
+                (SELECT min(due.serial)
+                   FROM generate_series(batch.first_serial, batch.first_serial + batch.count - 1) AS due (serial)
+                  WHERE NOT EXISTS (SELECT FROM items AS item
+                         WHERE item.tenant_id = $1 AND item.collectible_id = batch.collectible_id AND item.serial = due.serial))
+                AS missing
+           FROM issuance_batches AS batch
+           JOIN issuances AS issuance
+             ON issuance.tenant_id = $1 AND issuance.collectible_id = batch.collectible_id AND issuance.ledger = $5
+          WHERE batch.tenant_id = $1 AND batch.state = 'CONFIRMED' AND (batch.collectible_id, batch.number) > ($2, $3)
+          ORDER BY batch.collectible_id, batch.number LIMIT $4",
+    )
+    .bind::<SqlUuid, _>(tx.tenant())
+    .bind::<SqlUuid, _>(collectible)
+    .bind::<Integer, _>(number)
+    .bind::<BigInt, _>(limit)
+    .bind::<Text, _>(ledger);
+    tx.load(statement).await
+}

@@ -349,5 +349,11 @@ async fn an_item_that_the_ledger_gives_to_somebody_else_is_named() {
         house.change(&format!("UPDATE items SET (holder_id, acquired_at, serial) = (SELECT holder_id, acquired_at, serial FROM kept_item) WHERE $t AND id = '{item}'"));
         house.change("DROP TABLE kept_item");
     }
+    let serial = house.ask(&format!("SELECT serial FROM items WHERE $t AND id = '{kept}'"));
+    house.change(&format!("CREATE TABLE kept_item AS SELECT * FROM items WHERE $t AND id = '{kept}'"));
+    house.change(&format!("DELETE FROM items WHERE $t AND id = '{kept}'"));
+    let wrong = found().await.expect_err("it is found");
+    assert!(wrong.starts_with(&format!("items: that of serial number {serial} of ")), "{wrong}");
+    house.change("INSERT INTO items SELECT * FROM kept_item");
     assert_eq!(found().await.expect("nothing is wrong").to_string(), sums);
 }
