@@ -556,6 +556,8 @@ diesel::table! {
         moderation_remark -> Nullable<Text>,
         thumbnail -> Text,
         published_at -> Nullable<Timestamptz>,
+        attempts -> Integer,
+        due_at -> Timestamptz,
         version -> Integer,
         created_at -> Timestamptz,
     }

@@ -20,6 +20,9 @@ CREATE TABLE media (
     thumbnail text NOT NULL DEFAULT 'NONE',
     -- Since when everybody may see it: since something that shows it was approved.
     published_at timestamptz,
+    -- How often it was taken up to be looked at, and when it may be next.
+    attempts integer NOT NULL DEFAULT 0,
+    due_at timestamptz NOT NULL DEFAULT now(),
     version integer NOT NULL DEFAULT 1,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT media_pkey PRIMARY KEY (tenant_id, id),
@@ -35,7 +38,7 @@ CREATE TABLE media (
 -- The same bytes are one medium of an enterprise's; of two enterprises', they are two that know nothing of each other.
 CREATE UNIQUE INDEX media_content_index ON media (tenant_id, sha256) WHERE state = 'STORED';
 -- Serves the job that looks at what has come in.
-CREATE INDEX media_due_index ON media (tenant_id, id) WHERE state = 'STORED' AND (moderation = 'PENDING' OR thumbnail = 'DUE');
+CREATE INDEX media_due_index ON media (tenant_id, due_at) WHERE state = 'STORED' AND (moderation = 'PENDING' OR thumbnail = 'DUE');
 CREATE INDEX media_unfinished_index ON media (tenant_id, created_at) WHERE state <> 'STORED';
 
 ALTER TABLE series ADD COLUMN cover_id uuid;
@@ -117,4 +120,4 @@ CREATE POLICY holder ON media FOR SELECT TO minthouse_holder
 GRANT SELECT ON media TO minthouse_holder;
 -- The house: where work is due.
 CREATE POLICY house ON media FOR SELECT TO minthouse_house USING (true);
-GRANT SELECT (tenant_id, state, moderation, thumbnail) ON media TO minthouse_house;
+GRANT SELECT (tenant_id, state, moderation, thumbnail, due_at, created_at) ON media TO minthouse_house;

@@ -55,7 +55,7 @@ async fn hold_media_in(tx: &TenantTx, design: &Design) -> Result<Vec<Media>, Ref
 }
 
 /// Everything that is shown of a collectible: its own media and its series' cover. All of it has passed.
-async fn shown_in(tx: &TenantTx, collectible: &Collectible) -> Result<Vec<Media>, Refusal<CatalogErrorCode>> {
+pub async fn shown_in(tx: &TenantTx, collectible: &Collectible) -> Result<Vec<Media>, Refusal<CatalogErrorCode>> {
     let series = store::designs::lock_series_in(tx, collectible.series_id).await?;
     let series = series.ok_or_else(|| Refusal::at("id", CatalogErrorCode::SeriesNotFound))?;
     let named = [

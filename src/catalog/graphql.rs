@@ -160,7 +160,7 @@ impl CollectibleObject {
         Some(self.0.flag.as_str()).filter(|flag| !flag.is_empty())
     }
 
-    /// What the ledger keeps with it, or nothing.
+    /// Anything else that is kept with it, or nothing.
     async fn metadata(&self) -> Option<&str> {
         Some(self.0.metadata.as_str()).filter(|metadata| !metadata.is_empty())
     }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::catalog::collectible::lock_in;
+use crate::catalog::collectible::{self, lock_in};
+use crate::catalog::history;
 use crate::catalog::issuance::{Batch, BatchState, Issuance};
 use crate::catalog::model::{CatalogErrorCode, Collectible, CollectibleId, CollectibleState};
 use crate::catalog::store::issuances::{self, Step};
@@ -43,12 +44,12 @@ pub async fn start(
     platform: &Platform,
     scope: &TenantScope,
     ledger: LedgerKind,
-    collectible: CollectibleId,
+    id: CollectibleId,
     key: &IdempotencyKey,
 ) -> Result<Issued, Refusal<CatalogErrorCode>> {
     scope.require(Permission::CatalogManage)?;
     let tx = scope.write(&platform.database).await?;
-    match idempotency::claim_in(&tx, OPERATION, key, &json!({ "id": collectible })).await? {
+    match idempotency::claim_in(&tx, OPERATION, key, &json!({ "id": id })).await? {
         Turn::First => {}
         Turn::Replay(Kept { collectible }) => {
             let collectible = lock_in(&tx, collectible).await?;
@@ -56,17 +57,20 @@ pub async fn start(
         }
         Turn::Reused => return Err(Refusal::at("idempotencyKey", CatalogErrorCode::IdempotencyKeyReused)),
     }
-    let before = lock_in(&tx, collectible).await?;
+    let before = lock_in(&tx, id).await?;
     if !before.state.may_be_issued() {
         return Err(Refusal::at("id", CatalogErrorCode::WrongState));
     }
-    let issuance = match issuances::issuances_by_collectible(&tx, &[collectible]).await?.remove(&collectible) {
+    // What the house has blocked since the approval is not sold.
+    collectible::shown_in(&tx, &before).await?;
+    let issuance = match issuances::issuances_by_collectible(&tx, &[id]).await?.remove(&id) {
         None => begin_in(&tx, &before, ledger).await?,
         Some(failed) => begin_again_in(&tx, &failed).await?,
     };
-    let after = advance_in(&tx, &before, CollectibleState::Submitted, before.issued_count, &issuance).await?;
+    let after =
+        advance_in(&tx, OPERATION, &before, CollectibleState::Submitted, before.issued_count, &issuance).await?;
     audit::record_in(&tx, OPERATION, after.id.uuid(), Some(&before), &after).await?;
-    idempotency::settle_in(&tx, OPERATION, key, &Kept { collectible }).await?;
+    idempotency::settle_in(&tx, OPERATION, key, &Kept { collectible: id }).await?;
     tx.commit().await?;
     Ok(Issued { collectible: after, replayed: false })
 }
@@ -97,9 +101,10 @@ pub async fn ledgers_of(
     Ok(found.into_iter().map(|(id, issuance)| (id, issuance.ledger)).collect())
 }
 
-/// The new state of a collectible that is being issued, and the word of it.
+/// The new state of a collectible that is being issued, its line in the history, and the word of it.
 pub async fn advance_in(
     tx: &TenantTx,
+    action: &str,
     before: &Collectible,
     state: CollectibleState,
     issued_count: i32,
@@ -107,6 +112,9 @@ pub async fn advance_in(
 ) -> Result<Collectible, Fault> {
     let change = StateChange { state, review_remark: before.review_remark.clone(), issued_count };
     let after = store::set_state_in(tx, before.id, change).await?;
+    if before.state != after.state {
+        history::record_in(tx, action, Some(before), &after).await?;
+    }
     let data = json!({
         "collectibleId": after.id,
         "state": after.state,

@@ -33,6 +33,8 @@ const UNDER_WAY: i64 = 64;
 const MINTED_A_TURN: usize = 32;
 /// How many issuances of an enterprise have their turn together.
 const ISSUANCES_A_TURN: i64 = 4;
+/// What the history calls the steps that nobody asked for.
+const ISSUANCE: &str = "issuance";
 
 /// One ledger's issuances. A server runs one such job for each ledger that it has, so that a ledger that hangs keeps
 /// nobody waiting but its own.
@@ -99,8 +101,8 @@ impl Heard {
     }
 }
 
-fn numbers(batches: &[&Batch]) -> Vec<i32> {
-    batches.iter().map(|batch| batch.number).collect()
+fn names<'a>(batches: impl IntoIterator<Item = &'a Batch>) -> Vec<OperationId> {
+    batches.into_iter().map(|batch| batch.operation_id).collect()
 }
 
 impl IssuanceJob {
@@ -134,8 +136,7 @@ impl IssuanceJob {
         if handed.is_empty() {
             return Heard(Some(HashMap::new()));
         }
-        let ids: Vec<OperationId> = handed.iter().map(|batch| batch.operation_id).collect();
-        let receipts = in_time(self.ledger.receipts(tenant, &ids)).await;
+        let receipts = in_time(self.ledger.receipts(tenant, &names(handed))).await;
         Heard(receipts.inspect_err(|fault| self.silent(tenant, fault)).ok())
     }
 
@@ -155,8 +156,8 @@ impl IssuanceJob {
             return Ok(Vec::new());
         }
         let waiting = issuances::batches(&tx, id, BatchState::Waiting, room).await?;
-        let numbers: Vec<i32> = waiting.iter().map(|batch| batch.number).collect();
-        let next = issuances::move_batches_in(&tx, id, &numbers, BatchState::Waiting, BatchState::Handed).await?;
+        let waiting = names(&waiting);
+        let next = issuances::move_batches_in(&tx, id, &waiting, BatchState::Waiting, BatchState::Handed).await?;
         tx.commit().await?;
         Ok(next)
     }
@@ -189,7 +190,7 @@ impl IssuanceJob {
         let tx = scope.write(&self.platform.database).await?;
         // Another worker is at it, or has ended it.
         let Some(before) = issuances::lock_issuance_in(&tx, id).await? else { return Ok(()) };
-        let mut confirmed = numbers(&heard.which(handed, |receipt| matches!(receipt, Receipt::Confirmed(_))));
+        let mut confirmed = names(heard.which(handed, |receipt| matches!(receipt, Receipt::Confirmed(_))));
         let more = confirmed.len() > MINTED_A_TURN;
         confirmed.truncate(MINTED_A_TURN);
         let minted = issuances::move_batches_in(&tx, id, &confirmed, BatchState::Handed, BatchState::Confirmed).await?;
@@ -197,7 +198,7 @@ impl IssuanceJob {
             minted.iter().map(|batch| batch.first_serial..batch.first_serial + batch.count).collect();
         item::mint_in(&tx, id, &runs).await?;
 
-        let refused = numbers(&heard.which(handed, |receipt| matches!(receipt, Receipt::Refused { .. })));
+        let refused = names(heard.which(handed, |receipt| matches!(receipt, Receipt::Refused { .. })));
         let refused = issuances::move_batches_in(&tx, id, &refused, BatchState::Handed, BatchState::Refused).await?;
         let mut failure = before.failure.clone();
         if let Some(Receipt::Refused { reason }) = refused.first().and_then(|batch| heard.of(batch)) {
@@ -205,7 +206,7 @@ impl IssuanceJob {
         }
         if failure.is_some() {
             // The ledger never heard of these, and nothing more goes out: they wait like those that never went.
-            let lost = numbers(&heard.which(handed, |receipt| *receipt == Receipt::Unknown));
+            let lost = names(heard.which(handed, |receipt| *receipt == Receipt::Unknown));
             issuances::move_batches_in(&tx, id, &lost, BatchState::Handed, BatchState::Waiting).await?;
         }
 
@@ -224,7 +225,7 @@ impl IssuanceJob {
         let collectible = store::lock_collectible_in(&tx, id).await?.ok_or(Fault::NotFound)?;
         if collectible.state != state || !minted.is_empty() {
             let issued: i32 = minted.iter().map(|batch| batch.count).sum();
-            advance_in(&tx, &collectible, state, collectible.issued_count + issued, &after).await?;
+            advance_in(&tx, ISSUANCE, &collectible, state, collectible.issued_count + issued, &after).await?;
         }
         tx.commit().await
     }

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand};
 
@@ -220,6 +220,10 @@ impl House {
 /// Where uploaded files lie: in the bucket that is named, or else in the data folder.
 fn objects(config: &Config, master_key: &SealingKey, now: DateTime<Utc>) -> Result<Objects> {
     let Some(name) = &config.s3_bucket else {
+        ensure!(
+            config.s3_endpoint.is_none() && config.s3_access_key.is_none() && config.s3_secret_key.is_none(),
+            "there are options of S3 and no `s3_bucket`: name the bucket, or leave them out"
+        );
         return Objects::in_folder(&config.data_dir.join("objects"), master_key, now);
     };
     let needed = |option: &Option<String>, name: &str| {

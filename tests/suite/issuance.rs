@@ -24,7 +24,7 @@ use minthouse::wallets::transfer_job::{Arrivals, TransferJob};
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
-use crate::support::ledgers::{Choking, Refusing, Slow, Stumbling, Trouble};
+use crate::support::ledgers::{Choking, Late, Refusing, Slow, Stumbling, Trouble};
 use crate::support::play::{ISSUE, TAKE, key};
 use crate::support::stream::Stream;
 
@@ -254,6 +254,61 @@ async fn a_refused_batch_fails_the_issuance_with_its_reason_and_the_next_try_com
     scene.whole(id);
     assert_eq!(scene.field(id, "i.operation_id"), operation, "one name for all retries");
     assert_eq!(app.refused(&owner, ISSUE, again(key())).await, ["WRONG_STATE"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_that_comes_late_is_not_taken_for_the_next_try() {
+    let scene = Scene::start().await;
+    let ledger = Arc::new(Refusing {
+        inner: scene.ledger(),
+        serial: 1,
+        refuses: AtomicBool::new(true),
+        refused: Mutex::default(),
+    });
+    let late = Arc::new(Late::armed(ledger.clone()));
+    let (slow, quick) = (scene.job(late.clone()), scene.job(ledger.clone()));
+    let id = scene.issue(10).await;
+    scene.turn(&quick).await;
+    scene.all_due();
+    let hears_it_late = async { slow.work(scene.tenant).await.expect("the turn ends well") };
+    let meanwhile = async {
+        late.has_heard().await;
+        assert_eq!(scene.until_over(&quick, id).await, "FAILED");
+        ledger.refuses.store(false, Ordering::SeqCst);
+        let owner = scene.app.owner("alpha").await;
+        scene.app.done(&owner, ISSUE, json!({ "id": id.to_string(), "key": key() })).await;
+        scene.turn(&quick).await;
+        assert_eq!(
+            scene.field(id, "(SELECT state FROM issuance_batches AS b WHERE b.collectible_id = i.collectible_id)"),
+            "HANDED"
+        );
+        late.let_go();
+    };
+    tokio::join!(hears_it_late, meanwhile);
+    assert_eq!(scene.until_over(&quick, id).await, "ISSUED");
+    scene.whole(id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_way_to_the_ledger_stands_in_the_history() {
+    let scene = Scene::start().await;
+    let id = scene.issue(1_500).await;
+    assert_eq!(scene.until_over(&scene.job(scene.ledger()), id).await, "ISSUED");
+    let query = "query($id: ID!) { collectible(id: $id) { history { nodes { action actorKind fields { field before after } } } } }";
+    let owner = scene.app.owner("alpha").await;
+    let seen = scene.app.ok(Some(&owner), query, json!({ "id": id.to_string() })).await;
+    let step = |action: &str, before: &str, after: &str| {
+        let fields = [json!({ "field": "state", "before": before, "after": after })];
+        json!({ "action": action, "actorKind": "SYSTEM", "fields": fields })
+    };
+    assert_eq!(
+        seen["collectible"]["history"]["nodes"],
+        json!([
+            step("issuance", "CONFIRMING", "ISSUED"),
+            step("issuance", "SUBMITTED", "CONFIRMING"),
+            step("collectibleIssue", "APPROVED", "SUBMITTED"),
+        ])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

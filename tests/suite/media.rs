@@ -1,9 +1,15 @@
 //! Media on their way in and out, over a folder and over a bucket alike.
 
+use std::fs;
+use std::sync::Arc;
+
 use image::ImageFormat;
 use minthouse::catalog::media::examine::sm3;
+use minthouse::commands::media_services;
+use minthouse::platform::config::Config;
 use minthouse::platform::vault::{hex, sha256};
 use minthouse::tenancy::permission::Role;
+use minthouse::tenancy::worker::Job;
 use reqwest::Method;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -13,6 +19,7 @@ use crate::support::media::{
     ANNOUNCE, COMPLETE, DELETE, DESIGN, Gallery, HAND_IN, LOOK, NEW_SERIES, Store, announcement, design_of, picture,
     png, words,
 };
+use crate::support::play::ISSUE;
 
 const MODERATE: &str = "mutation($enterprise: ID!, $id: ID!, $verdict: Verdict!, $reason: String!) {
     mediaModerate(input: {enterpriseId: $enterprise, id: $id, verdict: $verdict, reason: $reason}) {
@@ -336,4 +343,58 @@ async fn an_approval_freezes_the_works_hash_and_shows_it_to_holders() {
 
 fn uuid_of(id: &str) -> uuid::Uuid {
     minthouse::platform::id::parse(id).expect("an ID").1
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_blocked_after_its_approval_is_not_issued() {
+    let gallery = Gallery::open(Store::Folder).await;
+    let (app, owner) = (&gallery.app, gallery.app.owner("alpha").await);
+    let (house, enterprise) = (app.house(Role::Owner).await, app.enterprise("alpha").await.to_string());
+    let work = app.medium(&owner, "image/png", &png(9)).await;
+    let (_, design) = app.design(&owner, json!({ "media": work })).await;
+    app.approved(&owner, &design).await;
+    let block = json!({ "enterprise": enterprise, "id": work, "verdict": "REJECT", "reason": "a court says so" });
+    app.done(&house, MODERATE, block).await;
+    let issue = |key: &str| json!({ "id": design, "key": key });
+    assert_eq!(app.refused(&owner, ISSUE, issue("a")).await, ["MEDIA_BLOCKED"]);
+    let allow = json!({ "enterprise": enterprise, "id": work, "verdict": "APPROVE", "reason": "and another says not" });
+    app.done(&house, MODERATE, allow).await;
+    app.done(&owner, ISSUE, issue("a")).await;
+    app.settle().await;
+    let seen =
+        app.ok(Some(&owner), "query($id: ID!) { collectible(id: $id) { state } }", json!({ "id": design })).await;
+    assert_eq!(seen["collectible"]["state"], "ISSUED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_cannot_be_looked_at_holds_up_no_other_and_may_come_again() {
+    let gallery = Gallery::open(Store::Folder).await;
+    let (app, owner) = (&gallery.app, gallery.app.owner("alpha").await);
+    let mut ids = Vec::new();
+    for seed in 1..=3 {
+        let (id, _) = app.send_media(&owner, "image/png", &png(seed)).await;
+        ids.push(text(&app.done(&owner, COMPLETE, json!({ "id": id })).await["media"]["id"]));
+        if seed == 1 {
+            fs::remove_dir_all(app.objects_folder().join("media")).expect("the store is ours");
+        }
+    }
+    let moderation = async |id: &str| text(&app.look(&owner, id).await["moderation"]);
+    let job = minthouse::catalog::media::job::MediaJob {
+        platform: app.app.platform.clone(),
+        services: Arc::new(media_services(&Config { development: true, ..Config::default() })),
+    };
+    let (tenant, other) = (app.enterprise("alpha").await, "UPDATE media SET due_at = now() - interval '1 hour'");
+    for _ in 0..3 {
+        job.work(tenant).await.expect("trouble with one file is no trouble of the job");
+        app.sql(other);
+    }
+    assert_eq!(moderation(&ids[0]).await, "PENDING", "nothing is said of what nobody has seen");
+    assert_eq!((moderation(&ids[1]).await, moderation(&ids[2]).await), ("PASS".into(), "PASS".into()));
+
+    // The same bytes again are that medium, and it has them back.
+    let (again, _) = app.send_media(&owner, "image/png", &png(1)).await;
+    assert_eq!(app.done(&owner, COMPLETE, json!({ "id": again })).await["media"]["id"], json!(ids[0]));
+    job.work(tenant).await.expect("the turn ends well");
+    assert_eq!(moderation(&ids[0]).await, "PASS");
+    assert_eq!(gallery.count("media"), 3, "and no copy is left");
 }

@@ -75,7 +75,7 @@ pub struct CollectibleCreateInput {
     /// A mark for whoever displays it, at most 30 characters.
     #[graphql(default)]
     pub flag: String,
-    /// Anything that the ledger shall keep with it, at most 1,024 characters.
+    /// Anything else that is to be kept with it, at most 1,024 characters.
     #[graphql(default)]
     pub metadata: String,
     /// What is said of it beside its description, in the order in which it is shown; at most 20.
@@ -116,7 +116,7 @@ pub struct CollectibleUpdateInput {
     pub filing_number: Option<String>,
     /// A mark for whoever displays it; empty for none.
     pub flag: Option<String>,
-    /// Anything that the ledger shall keep with it; empty for none.
+    /// Anything else that is to be kept with it; empty for none.
     pub metadata: Option<String>,
     /// All of its attributes, in their order.
     pub attributes: Option<Vec<AttributeInput>>,

@@ -61,7 +61,7 @@ impl MediaObject {
         self.0.sha256.as_deref().map(hex)
     }
 
-    /// The SM3 of its bytes, in hexadecimal, once they are there. Ledgers know the work by it.
+    /// The SM3 of its bytes, in hexadecimal, once they are there.
     async fn sm3(&self) -> Option<String> {
         self.0.sm3.as_deref().map(hex)
     }

@@ -1,6 +1,7 @@
 //! The job that looks at what came in: a thumbnail of each picture, and the moderator's opinion of everything.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use super::model::{Media, Moderation, Thumbnail};
 use super::moderation::{Exhibit, Opinion};
 use super::{MediaServices, media_key, picture, store, thumbnail_key};
 use crate::platform::Platform;
+use crate::platform::backoff::pause;
 use crate::platform::fault::Fault;
 use crate::platform::media::MediaType;
 use crate::platform::objects::NotReceived;
@@ -21,9 +23,11 @@ use crate::tenancy::worker::Job;
 /// Files looked at in one step: each may take a second.
 const A_STEP: i64 = 8;
 
+/// How long a server may take over them before another takes them up.
+const LEASE: Duration = Duration::from_secs(300);
+
 const UNDECODABLE: &str =
     "图片无法解码，请重新导出后上传。The picture cannot be decoded; export it anew and upload that.";
-const GONE: &str = "文件已丢失，请重新上传。The file is gone; upload it again.";
 
 pub struct MediaJob {
     pub platform: Arc<Platform>,
@@ -42,27 +46,34 @@ impl Job for MediaJob {
 
     async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault> {
         let scope = TenantScope::of_system(tenant);
-        let tx = scope.read(&self.platform.database).await?;
-        let due = store::due(&tx, A_STEP).await?;
-        drop(tx);
-        // One after the other: a decoder takes its memory, and the step before has given it back.
+        let tx = scope.write(&self.platform.database).await?;
+        let due = store::take_due_in(&tx, A_STEP, LEASE).await?;
+        tx.commit().await?;
         for media in &due {
-            self.look_at(&scope, media).await?;
+            if let Err(fault) = self.look_at(&scope, media).await {
+                tracing::error!(%tenant, media = %media.id, "a file could not be looked at and will be again: {}", fault.with_causes());
+                let tx = scope.write(&self.platform.database).await?;
+                store::put_off_in(&tx, media.id, pause(media.attempts)).await?;
+                tx.commit().await?;
+            }
         }
         Ok(())
+    }
+
+    async fn next_due(&self) -> Result<Option<Duration>, Fault> {
+        store::next_due(&HouseTx::read(&self.platform.database).await?).await
     }
 }
 
 impl MediaJob {
     async fn look_at(&self, scope: &TenantScope, media: &Media) -> Result<(), Fault> {
         let kind = media.kind().ok_or_else(|| Fault::internal(anyhow::anyhow!("an unknown kind of medium")))?;
-        let (thumbnail, opinion) = match self.platform.objects.get(&media_key(media.tenant_id, media.id)).await? {
-            Some(bytes) => {
-                let thumbnail = self.thumbnail(media, kind, &bytes).await?;
-                (thumbnail, self.opinion(media, kind, thumbnail, bytes).await?)
-            }
-            None => (Thumbnail::Failed, blocked(GONE)),
-        };
+        let key = media_key(media.tenant_id, media.id);
+        // A folder that is not mounted looks like this too, so nothing is decided by it.
+        let bytes = self.platform.objects.get(&key).await?;
+        let bytes = bytes.ok_or_else(|| Fault::Unavailable(anyhow::anyhow!("{key} is not in the store")))?;
+        let thumbnail = self.thumbnail(media, kind, &bytes).await?;
+        let opinion = self.opinion(media, kind, thumbnail, bytes).await?;
         let tx = scope.write(&self.platform.database).await?;
         // Deleted meanwhile, or another server was quicker with a part of it.
         let Some(before) = store::lock_in(&tx, media.id).await? else { return Ok(()) };
@@ -85,7 +96,12 @@ impl MediaJob {
             return Ok(media.thumbnail);
         }
         let bytes = bytes.clone();
-        let made = tokio::task::spawn_blocking(move || picture::thumbnail(kind, &bytes)).await;
+        let place = self.services.decoding.clone().acquire_owned().await.map_err(Fault::internal)?;
+        let made = tokio::task::spawn_blocking(move || {
+            let _place = place; // until it is decoded, whether anybody still waits for it or not
+            picture::thumbnail(kind, &bytes)
+        });
+        let made = made.await;
         // A decoder that panics has met a broken picture.
         let Ok(Ok((thumbnail, small))) = made else { return Ok(Thumbnail::Failed) };
         match self.platform.objects.put(&thumbnail_key(media.tenant_id, media.id), small.into()).await {

@@ -35,15 +35,20 @@ use moderation::Moderator;
 /// Files that a server examines at the same time: each is in memory as a whole.
 const EXAMINED_AT_ONCE: usize = 4;
 
+/// Pictures that a server decodes at the same time: one can take some 300 MB.
+const DECODED_AT_ONCE: usize = 1;
+
 /// What media need beside the platform.
 pub struct MediaServices {
     pub moderator: Arc<dyn Moderator>,
     examining: Semaphore,
+    decoding: Arc<Semaphore>,
 }
 
 impl MediaServices {
     pub fn new(moderator: Arc<dyn Moderator>) -> Self {
-        Self { moderator, examining: Semaphore::new(EXAMINED_AT_ONCE) }
+        let decoding = Arc::new(Semaphore::new(DECODED_AT_ONCE));
+        Self { moderator, examining: Semaphore::new(EXAMINED_AT_ONCE), decoding }
     }
 }
 

@@ -83,6 +83,7 @@ pub struct Media {
     pub moderation_remark: Option<String>,
     pub thumbnail: Thumbnail,
     pub published_at: Option<DateTime<Utc>>,
+    pub attempts: i32,
     pub version: i32,
     pub created_at: DateTime<Utc>,
 }

@@ -1,11 +1,13 @@
 //! SQL over media. Their bytes lie in the object store.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
-use diesel::sql_types::{Bool, Timestamptz, Uuid as SqlUuid};
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{BigInt, Bool, Double, Nullable, Timestamptz, Uuid as SqlUuid};
 use diesel::{
-    BoolExpressionMethods, ExpressionMethods, IntoSql, NullableExpressionMethods, QueryDsl, QueryableByName,
-    SelectableHelper, delete, insert_into, update,
+    ExpressionMethods, IntoSql, NullableExpressionMethods, QueryDsl, QueryableByName, SelectableHelper, delete,
+    insert_into, update,
 };
 
 use super::examine::Found;
@@ -119,18 +121,25 @@ pub async fn remove_in(tx: &TenantTx, id: MediaId) -> Result<(), Fault> {
     tx.execute_exactly(1, statement).await
 }
 
-/// Removes uploads that were begun more than a day ago and are of no use any more; gives their IDs.
-pub async fn remove_abandoned_in(tx: &TenantTx) -> Result<Vec<MediaId>, Fault> {
-    #[derive(QueryableByName)]
-    struct Removed {
-        #[diesel(sql_type = SqlUuid)]
-        id: MediaId,
-    }
-    let statement = statement(
-        "DELETE FROM media WHERE tenant_id = $1 AND state <> 'STORED' AND created_at < now() - interval '1 day' RETURNING id",
+/// Uploads that were begun before a moment and are of no use any more.
+pub async fn abandoned(tx: &TenantTx, before: DateTime<Utc>, limit: i64) -> Result<Vec<MediaId>, Fault> {
+    tx.load(
+        media::table
+            .filter(media::tenant_id.eq(tx.tenant()))
+            .filter(diesel::dsl::sql::<Bool>("state <> 'STORED'"))
+            .filter(media::created_at.lt(before))
+            .limit(limit)
+            .select(media::id),
     )
-    .bind::<SqlUuid, _>(tx.tenant());
-    Ok(tx.load::<Removed, _, _>(statement).await?.into_iter().map(|removed| removed.id).collect())
+    .await
+}
+
+pub async fn remove_unfinished_in(tx: &TenantTx, ids: &[MediaId]) -> Result<(), Fault> {
+    let statement = delete(media::table)
+        .filter(media::tenant_id.eq(tx.tenant()))
+        .filter(media::id.eq_any(ids.to_vec()))
+        .filter(media::state.ne(MediaState::Stored));
+    tx.execute(statement).await.map(|_| ())
 }
 
 pub async fn count_awaited(tx: &TenantTx) -> Result<i64, Fault> {
@@ -230,23 +239,58 @@ pub async fn count(tx: &TenantTx, filter: &MediaFilter) -> Result<i64, Fault> {
     tx.one(query).await
 }
 
-/// The tenants with media that were not looked at yet.
+/// What was not looked at yet, in the words of its index, which a kept plan would not use for values that it does not know.
+const NOT_LOOKED_AT: &str = "state = 'STORED' AND (moderation = 'PENDING' OR thumbnail = 'DUE')";
+
+/// The tenants with media that are to be looked at now.
 pub async fn tenants_due(tx: &HouseTx) -> Result<Vec<EnterpriseId>, Fault> {
-    let due = media::table
-        .filter(media::state.eq(MediaState::Stored))
-        .filter(media::moderation.eq(Moderation::Pending).or(media::thumbnail.eq(Thumbnail::Due)));
+    let due = media::table.filter(diesel::dsl::sql::<Bool>(NOT_LOOKED_AT)).filter(media::due_at.le(diesel::dsl::now));
     tx.load(due.select(media::tenant_id).distinct()).await
 }
 
-pub async fn due(tx: &TenantTx, limit: i64) -> Result<Vec<Media>, Fault> {
-    tx.load(
-        media::table
-            .filter(media::tenant_id.eq(tx.tenant()))
-            .filter(media::state.eq(MediaState::Stored))
-            .filter(media::moderation.eq(Moderation::Pending).or(media::thumbnail.eq(Thumbnail::Due)))
-            .order(media::id)
-            .limit(limit)
-            .select(Media::as_select()),
+/// How long until the next is to be looked at.
+pub async fn next_due(tx: &HouseTx) -> Result<Option<Duration>, Fault> {
+    #[derive(QueryableByName)]
+    struct Next {
+        #[diesel(sql_type = Nullable<BigInt>)]
+        milliseconds: Option<i64>,
+    }
+    let statement = statement(
+        "SELECT ceil(extract(epoch FROM min(due_at) - clock_timestamp()) * 1000)::bigint AS milliseconds
+           FROM media WHERE state = 'STORED' AND (moderation = 'PENDING' OR thumbnail = 'DUE')",
+    );
+    let next: Next = tx.one(statement).await?;
+    Ok(next.milliseconds.map(|milliseconds| Duration::from_millis(milliseconds.try_into().unwrap_or(0))))
+}
+
+/// Takes up what is to be looked at, longest due first: no other server does so until `lease` is over.
+pub async fn take_due_in(tx: &TenantTx, limit: i64, lease: Duration) -> Result<Vec<Media>, Fault> {
+    #[derive(QueryableByName)]
+    struct Taken {
+        #[diesel(sql_type = SqlUuid)]
+        id: MediaId,
+    }
+    let statement = statement(
+        "UPDATE media SET attempts = attempts + 1, due_at = now() + make_interval(secs => $3)
+          WHERE tenant_id = $1 AND id IN (SELECT id FROM media
+                 WHERE tenant_id = $1 AND due_at <= now()
+                   AND state = 'STORED' AND (moderation = 'PENDING' OR thumbnail = 'DUE')
+                 ORDER BY due_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
+          RETURNING id",
     )
-    .await
+    .bind::<SqlUuid, _>(tx.tenant())
+    .bind::<BigInt, _>(limit)
+    .bind::<Double, _>(lease.as_secs_f64());
+    let taken: Vec<MediaId> = tx.load::<Taken, _, _>(statement).await?.into_iter().map(|taken| taken.id).collect();
+    Ok(by_id(tx, &taken).await?.into_values().collect())
+}
+
+/// After trouble: looked at again when the pause is over.
+pub async fn put_off_in(tx: &TenantTx, id: MediaId, pause: Duration) -> Result<(), Fault> {
+    let statement =
+        statement("UPDATE media SET due_at = now() + make_interval(secs => $3) WHERE tenant_id = $1 AND id = $2")
+            .bind::<SqlUuid, _>(tx.tenant())
+            .bind::<SqlUuid, _>(id)
+            .bind::<Double, _>(pause.as_secs_f64());
+    tx.execute(statement).await.map(|_| ())
 }

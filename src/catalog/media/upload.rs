@@ -15,7 +15,7 @@ use crate::catalog::text;
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::media::MediaType;
-use crate::platform::objects::{NotReceived, Ticket, Within};
+use crate::platform::objects::{Key, NotReceived, Ticket, Within};
 use crate::platform::refusal::Refusal;
 use crate::platform::vault::read_sha256;
 use crate::tenancy::audit;
@@ -28,6 +28,10 @@ const UPLOAD_LIFE: TimeDelta = TimeDelta::minutes(30);
 
 /// How many uploads an enterprise may have begun and not completed, so that nobody fills the store.
 const AWAITED_AT_MOST: i64 = 100;
+
+/// How long an upload may be completed. Well after that, and after whatever was begun at the last moment, it is taken away.
+const COMPLETED_WITHIN: TimeDelta = TimeDelta::hours(24);
+const ABANDONED_AFTER: TimeDelta = TimeDelta::hours(25);
 
 #[derive(Clone, Debug)]
 pub struct UploadRequest {
@@ -76,9 +80,9 @@ pub async fn announce(
         })?),
         None => None,
     };
+    clear_away(platform, scope).await?;
     let tx = scope.write(&platform.database).await?;
     enterprise_row::lock_in(&tx).await?.ok_or(Fault::NotFound)?;
-    let abandoned = store::remove_abandoned_in(&tx).await?;
     if store::count_awaited(&tx).await? >= AWAITED_AT_MOST {
         return Err(Refusal::code(Code::TooMany));
     }
@@ -92,10 +96,6 @@ pub async fn announce(
     let media = store::insert_in(&tx, &new).await?;
     audit::record_in(&tx, "mediaUploadCreate", media.id.uuid(), None, &media.about()).await?;
     tx.commit().await?;
-    for id in abandoned {
-        // What fails here lies in the store for nobody; a bucket's own rules clear it away.
-        let _ = platform.objects.delete(&incoming_key(scope.tenant(), id)).await;
-    }
 
     let now = platform.clock.now();
     let ticket = Ticket {
@@ -106,6 +106,23 @@ pub async fn announce(
     };
     let address = platform.objects.upload_address(&ticket, now);
     Ok(Upload { media, address, expires_at: ticket.expires_at })
+}
+
+/// Takes away uploads that were begun and left. Their files go before their rows, without which nobody would find them.
+async fn clear_away(platform: &Platform, scope: &TenantScope) -> Result<(), Fault> {
+    let before = platform.clock.now() - ABANDONED_AFTER;
+    let abandoned = store::abandoned(&scope.read(&platform.database).await?, before, AWAITED_AT_MOST).await?;
+    if abandoned.is_empty() {
+        return Ok(());
+    }
+    for id in &abandoned {
+        for key in [incoming_key, media_key].map(|key| key(scope.tenant(), *id)) {
+            platform.objects.delete(&key).await?;
+        }
+    }
+    let tx = scope.write(&platform.database).await?;
+    store::remove_unfinished_in(&tx, &abandoned).await?;
+    tx.commit().await
 }
 
 /// Looks at what was put, and keeps it if it is what was announced. A file that the enterprise has already is that
@@ -122,6 +139,9 @@ pub async fn complete(
     let announced = store::by_id(&tx, &[id]).await?.remove(&id).ok_or_else(not_found)?;
     drop(tx); // reading a film takes its time
     if announced.state == MediaState::Awaited {
+        if announced.created_at < platform.clock.now() - COMPLETED_WITHIN {
+            return Err(not_found());
+        }
         let found = keep(platform, services, &announced).await?;
         let tx = scope.write(&platform.database).await?;
         // Uploads of the same content wait for each other here, and for a deletion of it.
@@ -155,9 +175,25 @@ async fn settled(platform: &Platform, scope: &TenantScope, id: MediaId) -> Resul
     let first = store::by_id(&tx, &[first]).await?.remove(&first).ok_or_else(not_found)?;
     drop(tx);
     discard(platform, &media).await;
+    let copy = media_key(media.tenant_id, media.id);
+    restore(platform, &first, &copy).await?;
     // Not referred to by anything: the copy that was kept for this upload alone.
-    let _ = platform.objects.delete(&media_key(media.tenant_id, media.id)).await;
+    platform.objects.delete(&copy).await?;
     Ok(first)
+}
+
+/// Where a medium's bytes were lost, the same bytes that came again take their place.
+async fn restore(platform: &Platform, lost: &Media, copy: &Key) -> Result<(), Fault> {
+    let kept = media_key(lost.tenant_id, lost.id);
+    if platform.objects.head(&kept).await?.is_some() {
+        return Ok(());
+    }
+    let Some(bytes) = platform.objects.get(copy).await? else { return Ok(()) };
+    match platform.objects.put(&kept, bytes).await {
+        Ok(_) | Err(NotReceived::Exists) => Ok(()),
+        Err(NotReceived::Fault(fault)) => Err(fault),
+        Err(reason) => Err(Fault::internal(reason)),
+    }
 }
 
 /// Takes away what the client put, once it is of no use. What fails here is done with the next try, or lies there for

@@ -125,15 +125,16 @@ pub async fn batches(tx: &TenantTx, id: CollectibleId, state: BatchState, limit:
     .await
 }
 
-/// Moves batches of an issuance that the caller has locked; gives those that were still in `from`.
+/// Moves batches of an issuance that the caller has locked; gives those that were still in `from`. They go by the names
+/// under which the ledger has them: one that was tried anew meanwhile has another, and is not meant.
 pub async fn move_batches_in(
     tx: &TenantTx,
     id: CollectibleId,
-    numbers: &[i32],
+    names: &[OperationId],
     from: BatchState,
     to: BatchState,
 ) -> Result<Vec<Batch>, Fault> {
-    if numbers.is_empty() {
+    if names.is_empty() {
         return Ok(Vec::new());
     }
     let mut moved: Vec<Batch> = tx
@@ -141,7 +142,7 @@ pub async fn move_batches_in(
             update(issuance_batches::table)
                 .filter(issuance_batches::tenant_id.eq(tx.tenant()))
                 .filter(issuance_batches::collectible_id.eq(id))
-                .filter(issuance_batches::number.eq_any(numbers.to_vec()))
+                .filter(issuance_batches::operation_id.eq_any(names.to_vec()))
                 .filter(issuance_batches::state.eq(from))
                 .set(issuance_batches::state.eq(to))
                 .returning(Batch::as_returning()),

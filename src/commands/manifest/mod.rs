@@ -25,6 +25,7 @@ use crate::catalog::media::upload::{self, UploadRequest};
 use crate::catalog::model::design::{Attribute, Attributes, Design, SeriesDesign};
 use crate::catalog::model::{CollectibleId, CollectibleState, SeriesId};
 use crate::catalog::series;
+use crate::catalog::store::issuances;
 use crate::platform::media;
 use crate::platform::refusal::{Code, Refusal};
 use crate::platform::vault::sha256;
@@ -405,7 +406,13 @@ impl Bench<'_> {
                     collectible::submit(&self.app.platform, &self.scope, id).await.map_err(plain)?;
                 }
                 CollectibleState::InReview => self.approve(id.uuid()).await?,
-                CollectibleState::Approved | CollectibleState::Failed => {
+                CollectibleState::Failed => {
+                    let tx = self.scope.read(&self.app.platform.database).await?;
+                    let failed = issuances::issuances_by_collectible(&tx, &[id]).await?.remove(&id);
+                    let reason = failed.and_then(|issuance| issuance.failure).unwrap_or_default();
+                    bail!("the ledger has refused it: {reason}; put that right and call `collectibleIssue`")
+                }
+                CollectibleState::Approved => {
                     let key = format!("manifest/{id}").parse()?;
                     issue::start(&self.app.platform, &self.scope, self.app.ledgers.chosen(), id, &key)
                         .await

@@ -10,6 +10,7 @@ use minthouse::ledger::Ledger;
 use minthouse::ledger::model::{Account, Content, LedgerKind, Operation, OperationId, Owner, Piece, Receipt};
 use minthouse::platform::fault::Fault;
 use minthouse::tenancy::model::EnterpriseId;
+use tokio::sync::Semaphore;
 
 /// What a wrapped ledger does instead of passing a call on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,29 @@ pub struct Choking {
     pub kind: LedgerKind,
     pub poison: Box<dyn Fn(&Operation) -> bool + Send + Sync>,
     pub known: Mutex<HashSet<OperationId>>,
+}
+
+/// Once armed, keeps one answer back until it is let go.
+pub struct Late {
+    inner: Arc<dyn Ledger>,
+    armed: AtomicBool,
+    asked: Semaphore,
+    let_go: Semaphore,
+}
+
+impl Late {
+    pub fn armed(inner: Arc<dyn Ledger>) -> Self {
+        Self { inner, armed: true.into(), asked: Semaphore::new(0), let_go: Semaphore::new(0) }
+    }
+
+    /// Until the answer is there and kept back.
+    pub async fn has_heard(&self) {
+        self.asked.acquire().await.expect("it is never closed").forget();
+    }
+
+    pub fn let_go(&self) {
+        self.let_go.add_permits(1);
+    }
 }
 
 /// Takes everything and never confirms it.
@@ -192,5 +216,37 @@ impl Ledger for Slow {
 
     async fn owners(&self, tenant: EnterpriseId, pieces: &[Piece]) -> Result<HashMap<Piece, Account>, Fault> {
         self.0.owners(tenant, pieces).await
+    }
+}
+
+#[async_trait]
+impl Ledger for Late {
+    fn kind(&self) -> LedgerKind {
+        self.inner.kind()
+    }
+
+    async fn submit(&self, tenant: EnterpriseId, operations: &[Operation]) -> Result<(), Fault> {
+        self.inner.submit(tenant, operations).await
+    }
+
+    async fn receipts(
+        &self,
+        tenant: EnterpriseId,
+        ids: &[OperationId],
+    ) -> Result<HashMap<OperationId, Receipt>, Fault> {
+        let answer = self.inner.receipts(tenant, ids).await;
+        if self.armed.swap(false, Ordering::SeqCst) {
+            self.asked.add_permits(1);
+            self.let_go.acquire().await.expect("it is never closed").forget();
+        }
+        answer
+    }
+
+    fn account(&self, tenant: EnterpriseId, owner: Owner) -> Account {
+        self.inner.account(tenant, owner)
+    }
+
+    async fn owners(&self, tenant: EnterpriseId, pieces: &[Piece]) -> Result<HashMap<Piece, Account>, Fault> {
+        self.inner.owners(tenant, pieces).await
     }
 }
