@@ -13,11 +13,11 @@ use crate::api::context::ContextExt;
 use crate::api::payload;
 use crate::api::transport::raise;
 use crate::catalog::collectible;
-use crate::catalog::graphql::CollectibleObject;
+use crate::catalog::graphql::{CollectibleObject, SeriesObject};
 use crate::catalog::media::graphql::MediaObject;
 use crate::catalog::media::model::MediaId;
 use crate::catalog::media::moderation;
-use crate::catalog::model::{CatalogErrorCode, CollectibleId};
+use crate::catalog::model::{CatalogErrorCode, CollectibleId, SeriesId};
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::page::{CreatedOrder, Page, PageRule};
@@ -92,6 +92,12 @@ impl ReviewObject {
         self.look_at_proof(ctx.platform(), house).await.map_err(raise)
     }
 
+    /// The series that a collectible belongs to: with the collectible its words become fixed, too.
+    async fn series(&self, ctx: &Context<'_>) -> Result<Option<SeriesObject>> {
+        let house = ctx.request().house().map_err(raise)?;
+        self.look_at_series(ctx.platform(), house).await.map_err(raise)
+    }
+
     /// Where it stands.
     async fn state(&self) -> ReviewState {
         self.review.state
@@ -164,6 +170,21 @@ impl ReviewObject {
         };
         let mut found = MediaId::fetch(&tx, &ids).await?;
         Ok(ids.iter().filter_map(|id| found.remove(id)).map(MediaObject).collect())
+    }
+
+    async fn look_at_series(
+        &self,
+        platform: &Platform,
+        house: &HouseScope,
+    ) -> std::result::Result<Option<SeriesObject>, Fault> {
+        if self.review.subject_kind != ReviewSubject::Collectible {
+            return Ok(None);
+        }
+        let tx = house.read_within(&platform.database, self.review.tenant_id).await?;
+        let id = CollectibleId::from_uuid(self.review.subject_id);
+        let Some(collectible) = CollectibleId::fetch(&tx, &[id]).await?.remove(&id) else { return Ok(None) };
+        let series = SeriesId::fetch(&tx, &[collectible.series_id]).await?.remove(&collectible.series_id);
+        Ok(series.map(SeriesObject))
     }
 
     async fn look_at_proof(

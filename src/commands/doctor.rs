@@ -144,6 +144,15 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
         report.say("evm ledger", trouble, &fine);
     }
 
+    let trouble = match platform.objects.probe().await {
+        Ok(()) => Vec::new(),
+        Err(fault) => vec![(
+            format!("uploaded files cannot be kept: {}", fault.with_causes()),
+            "look at the folder `objects` in the data folder, or at the options s3_… and at the bucket".into(),
+        )],
+    };
+    report.say("objects", trouble, "the store takes files, and none in another's place");
+
     let (trouble, fine) = audit_log(platform).await?;
     report.say("audit log", trouble, &fine);
     let mut trouble = Vec::new();

@@ -221,7 +221,10 @@ impl House {
 fn objects(config: &Config, master_key: &SealingKey, now: DateTime<Utc>) -> Result<Objects> {
     let Some(name) = &config.s3_bucket else {
         ensure!(
-            config.s3_endpoint.is_none() && config.s3_access_key.is_none() && config.s3_secret_key.is_none(),
+            config.s3_endpoint.is_none()
+                && config.s3_access_key.is_none()
+                && config.s3_secret_key.is_none()
+                && !config.s3_direct_uploads,
             "there are options of S3 and no `s3_bucket`: name the bucket, or leave them out"
         );
         return Objects::in_folder(&config.data_dir.join("objects"), master_key, now);

@@ -222,6 +222,23 @@ impl Objects {
         }
     }
 
+    /// Whether the store takes an object and lets no other take its place: for whoever sets one up.
+    pub async fn probe(&self) -> Result<(), Fault> {
+        let [staged, kept] = [(); 2].map(|()| Path::from(format!("{STAGING}/{}", id::generate().simple())));
+        self.store.put(&staged, Bytes::from_static(b"probe").into()).await.map_err(unavailable)?;
+        let first = self.store.copy_if_not_exists(&staged, &kept).await;
+        let again = self.store.copy_if_not_exists(&staged, &kept).await;
+        for path in [&staged, &kept] {
+            self.store.delete(path).await.map_err(unavailable)?;
+        }
+        first.map_err(unavailable)?;
+        match again {
+            Err(Error::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(unavailable(error)),
+            Ok(()) => Err(Fault::Unavailable(anyhow::anyhow!("it lets an object take the place of another"))),
+        }
+    }
+
     /// The size of an object, if it is there.
     pub async fn head(&self, key: &Key) -> Result<Option<u64>, Fault> {
         found(self.store.head(&key.path()).await).map(|found| found.map(|meta| meta.size))

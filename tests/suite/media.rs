@@ -398,3 +398,13 @@ async fn a_file_that_cannot_be_looked_at_holds_up_no_other_and_may_come_again() 
     assert_eq!(moderation(&ids[0]).await, "PASS");
     assert_eq!(gallery.count("media"), 3, "and no copy is left");
 }
+
+#[rstest]
+#[case(Store::Folder)]
+#[case(Store::Bucket)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_is_asked_whether_it_keeps_what_it_has(#[case] store: Store) {
+    let gallery = Gallery::open(store).await;
+    gallery.app.app.platform.objects.probe().await.expect("it does");
+    assert_eq!(gallery.count("staging"), 0, "nothing is left of the question");
+}

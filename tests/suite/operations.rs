@@ -22,10 +22,9 @@ use crate::support::tenants::{CREDIT_CODE, SUSPEND, branch_of, pdf, registration
 /// Root fields of the other parts, whose operations do not stand here (yet).
 #[rustfmt::skip]
 const ELSEWHERE: &[&str] = &[
-    "node", "nodes", "reviews", "reviewDecide", "events", "eventTypes",
+    "node", "nodes", "events", "eventTypes",
     "activities", "activity", "activityCreate", "activityDraw", "activityEnd", "activityPause", "activityPublish",
     "activityResume", "activitySubmit", "airdrop", "airdropStart", "claimTake", "claims", "draws",
-    "collectibleIssue", "collectibleSubmit",
     "domain", "domainCreate", "domainVerify", "domains", "merchant", "merchantCreate", "merchantVerify", "merchants",
     "offerCreate", "offers", "order", "orderCancel", "orderPaymentStart", "orderPlace", "orders", "sandboxPay",
     "item", "items", "transfer", "transferCancel", "transferStart", "transfers",
@@ -115,6 +114,11 @@ fn rows() -> Vec<(&'static str, Who, Value)> {
         ("Series", Owner, json!({ "id": "@series" })),
         ("SeriesList", Owner, json!({ "first": 10 })),
         ("CollectibleDelete", Owner, json!({ "id": "@collectible" })),
+        ("CollectibleSubmit", Owner, json!({ "id": "@handedIn" })),
+        ("CollectibleReviews", House, json!({ "first": 10 })),
+        ("CollectibleDecide", House, json!({ "reviewId": "@waiting", "verdict": "APPROVE", "remark": null })),
+        ("CollectibleIssue", Owner, json!({ "id": "@handedIn", "idempotencyKey": "issue-1" })),
+        ("CollectibleIssuance", Owner, json!({ "id": "@handedIn" })),
         (
             "MediaModerate",
             House,
@@ -305,6 +309,8 @@ impl Stage {
             }
             "SeriesCreate" => &[("@series", text(&payload["series"]["id"]))],
             "CollectibleCreate" => &[("@collectible", text(&payload["collectible"]["id"]))],
+            "CollectibleDelete" => &[("@handedIn", self.app.design(&self.owner, json!({})).await.1)],
+            "CollectibleSubmit" => &[("@waiting", self.app.review_of(&self.names["@handedIn"]).await)],
             "AddWeChatApp" => &[("@wechat", text(&payload["wechatApp"]["id"]))],
             "SendWalletCode" => &[("@walletCode", self.app.world.messages.to(PHONE))],
             "OpenWallet" => &[("@personToken", text(&payload["token"]))],

@@ -50,9 +50,9 @@ impl ChangeObject {
         self.actor_kind
     }
 
-    /// Who made it: the ID that the audit log has, too.
-    async fn actor_id(&self) -> String {
-        self.actor_id.to_string()
+    /// Who made it: the ID that the audit log has, too. Which of the house's people decided is the house's own affair.
+    async fn actor_id(&self) -> Option<String> {
+        (self.actor_kind != ActorKind::House).then(|| self.actor_id.to_string())
     }
 
     /// What was changed, field by field.

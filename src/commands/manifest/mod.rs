@@ -7,6 +7,7 @@
 mod model;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
@@ -45,6 +46,9 @@ use crate::tenancy::scope::{HouseScope, HouseTx, TenantScope};
 use crate::tenancy::store::{self, DirectoryKind};
 
 use model::{Enterprise, Manifest, Person, Prize, Source, Text};
+
+/// Between two looks at a ledger that takes its time.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// A sign-in that a manifest gives, to be shown to whoever tries it out.
 pub struct SignIn {
@@ -391,6 +395,7 @@ impl Bench<'_> {
 
     /// From wherever it stands to ISSUED.
     async fn issue(&self, id: CollectibleId) -> Result<()> {
+        let mut waits = false;
         loop {
             let tx = self.scope.read(&self.app.platform.database).await?;
             let found = CollectibleId::fetch(&tx, &[id]).await?.remove(&id).context("the collectible is gone")?;
@@ -419,7 +424,11 @@ impl Bench<'_> {
                         .map_err(plain)?;
                 }
                 CollectibleState::Submitted | CollectibleState::Confirming | CollectibleState::Unknown => {
+                    if !std::mem::replace(&mut waits, true) {
+                        tracing::info!(collectible = %id, "the manifest goes on once the ledger has confirmed this");
+                    }
                     self.app.work_for(self.scope.tenant()).await?;
+                    tokio::time::sleep(BREATH).await;
                 }
                 CollectibleState::Issued => return Ok(()),
             }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use object_store::aws::{AmazonS3Builder, S3CopyIfNotExists};
 
 use super::Objects;
@@ -43,6 +43,8 @@ impl Objects {
             .with_virtual_hosted_style_request(bucket.in_host)
             .with_copy_if_not_exists(S3CopyIfNotExists::Multipart);
         if let Some(endpoint) = &bucket.endpoint {
+            let is_web = endpoint.starts_with("http://") || endpoint.starts_with("https://");
+            ensure!(is_web, "s3_endpoint is no address: it begins with https:// or http://");
             // Beside the server, as MinIO often is, plain HTTP will do; whoever writes it means it.
             builder = builder.with_endpoint(endpoint).with_allow_http(endpoint.starts_with("http://"));
         }
