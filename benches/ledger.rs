@@ -72,7 +72,7 @@ pub async fn measure(app: &App, tenant: EnterpriseId, size: &Size) -> Result<Rep
         made.context("the piece has a proof")
     };
     let text = made().await?.document.json();
-    let key = app.ledger_keys.verifiers().pop().context("one key signs")?;
+    let key = app.ledger_keys.verifier();
     let began = Instant::now();
     for _ in 0..size.repeats {
         made().await?;

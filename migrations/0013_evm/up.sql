@@ -24,8 +24,9 @@ CREATE TABLE evm_operations (
     CONSTRAINT evm_operations_state_check CHECK (state IN ('WAITING', 'BUNDLED', 'CONFIRMED', 'REFUSED')),
     CONSTRAINT evm_operations_reverts_check CHECK (reverts >= 0),
     CONSTRAINT evm_operations_bundled_check CHECK (state <> 'BUNDLED' OR transaction_id IS NOT NULL),
-    CONSTRAINT evm_operations_confirmed_check
-        CHECK (state <> 'CONFIRMED' OR (block_number IS NOT NULL AND log_index IS NOT NULL AND transaction_hash IS NOT NULL)),
+    -- The contract itself keeps the block alone: where no log can be had, the rest stays unknown.
+    CONSTRAINT evm_operations_confirmed_check CHECK (state <> 'CONFIRMED' OR block_number IS NOT NULL),
+    CONSTRAINT evm_operations_told_check CHECK ((log_index IS NULL) = (transaction_hash IS NULL)),
     CONSTRAINT evm_operations_refused_check CHECK ((state = 'REFUSED') = (reason IS NOT NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX evm_operations_waiting_index ON evm_operations (tenant_id, sequence_id) WHERE state = 'WAITING';
@@ -50,7 +51,7 @@ CREATE TABLE evm_transactions (
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT evm_transactions_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT evm_transactions_tenant_fkey FOREIGN KEY (tenant_id) REFERENCES enterprises (tenant_id),
-    CONSTRAINT evm_transactions_state_check CHECK (state IN ('WAITING', 'SENT', 'MINED', 'SETTLED', 'REVERTED')),
+    CONSTRAINT evm_transactions_state_check CHECK (state IN ('WAITING', 'SENT', 'MINED', 'SETTLED', 'REVERTED', 'WITHDRAWN')),
     CONSTRAINT evm_transactions_gas_check CHECK (gas_limit > 0),
     CONSTRAINT evm_transactions_nonce_check
         CHECK ((state = 'WAITING') = (nonce IS NULL) AND (nonce IS NULL) = (account IS NULL) AND nonce >= 0),

@@ -36,6 +36,8 @@ pub struct Head {
     pub number: u64,
     /// Absent on chains without EIP-1559.
     pub base_fee: Option<u128>,
+    /// Of the whole block; absent where the node does not tell.
+    pub gas_limit: Option<u64>,
 }
 
 /// What became of a transaction in a block.
@@ -105,6 +107,7 @@ struct BlockWire {
     number: U64,
     hash: B256,
     base_fee_per_gas: Option<U256>,
+    gas_limit: Option<U256>,
 }
 
 #[derive(Deserialize)]
@@ -136,7 +139,9 @@ impl Node {
 
     pub async fn head(&self) -> Result<Head, Trouble> {
         let block: BlockWire = self.ask("eth_getBlockByNumber", json!(["latest", false])).await?;
-        Ok(Head { number: block.number.to(), base_fee: block.base_fee_per_gas.map(saturating) })
+        // Private chains write down no bound as the largest number there is, and some as zero.
+        let gas_limit = block.gas_limit.map(|limit| limit.saturating_to()).filter(|limit| *limit > 0);
+        Ok(Head { number: block.number.to(), base_fee: block.base_fee_per_gas.map(saturating), gas_limit })
     }
 
     /// The hash of the block at this height, if there is one by now.

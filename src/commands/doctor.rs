@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::app::sealed_columns;
+use crate::commands::ledger::Doubt;
 use crate::commands::{House, Opening, keys, ledger, ledger_evm};
 use crate::ledger::ledgers::Ledgers;
 use crate::platform::Platform;
@@ -122,9 +123,13 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
     for enterprise in &enterprises {
         match ledger::look_over(&house.app, enterprise.id, &[]).await? {
             Ok(found) => sums.add(&found),
-            Err(wrong) => trouble.push((
-                format!("the ledger of `{}` is not what it was: {wrong}", enterprise.slug),
+            Err(doubt @ Doubt::Changed(_)) => trouble.push((
+                format!("the ledger of `{}` is not what it was: {doubt}", enterprise.slug),
                 "restore the ledger's tables from a backup and find out who changed them".into(),
+            )),
+            Err(doubt @ Doubt::Silent { .. }) => trouble.push((
+                format!("items of `{}` were not compared: {doubt}", enterprise.slug),
+                "see that the ledger can be reached from here, and look again".into(),
             )),
         }
     }

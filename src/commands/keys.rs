@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::sealed_columns;
 use crate::commands::{House, Opening};
-use crate::ledger::checkpoint::LedgerKeys;
+use crate::ledger::checkpoint::{LedgerKeys, Turn};
 use crate::platform::config::Config;
 use crate::platform::secrets::Secrets;
 use crate::tenancy::enterprise::RESERVED_SLUG;
@@ -59,12 +59,16 @@ fn ledger_keys(config: &Config, rotate: bool) -> Result<ExitCode> {
         }
         secrets.replace(&config.data_dir)?;
     }
-    let verifiers = LedgerKeys::new(&secrets.master_key()?, secrets.ledger_key_generation)?.verifiers();
-    for (number, verifier) in (1..).zip(&verifiers) {
-        println!("{verifier}{}", if number == verifiers.len() { "  signs" } else { "" });
+    for (verifier, turn) in LedgerKeys::new(&secrets.master_key()?, secrets.ledger_key_generation)?.verifiers() {
+        let turn = match turn {
+            Turn::Past => "",
+            Turn::Signs => "  signs",
+            Turn::Next => "  next",
+        };
+        println!("{verifier}{turn}");
     }
     if rotate {
-        println!("Restart the servers: each signs with the key that it found when it started.");
+        println!("Restart the servers, one by one if you like: each signs with the key that it found when it started.");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,9 +12,11 @@ use crate::app::App;
 use crate::commands::{House, Opening, keys, ledger_evm};
 use crate::ledger::audit::{self, Audit};
 use crate::ledger::checkpoint::{Checkpoint, Verifier};
+use crate::ledger::ledgers::Ledgers;
 use crate::ledger::model::LedgerKind;
 use crate::ledger::proof::Document;
 use crate::ledger::verify::{self, Proven};
+use crate::platform::Platform;
 use crate::platform::config::{Config, Flags};
 use crate::platform::fault::Fault;
 use crate::tenancy::model::EnterpriseId;
@@ -31,7 +33,7 @@ pub enum Command {
         #[arg(long, value_name = "KEY")]
         key: Option<Verifier>,
     },
-    /// Walk every chain and every row of it, compare items with it, and name the first row that is wrong
+    /// Walk every chain and all that is sealed in it, compare items with their ledgers, name the first row that is wrong
     Audit {
         /// Only this enterprise, by its slug
         #[arg(long, value_name = "SLUG")]
@@ -89,7 +91,12 @@ fn verify(file: &Path, key: Option<Verifier>) -> Result<ExitCode> {
 fn tell(document: &Document, proven: &Proven, key: &Verifier, known: bool) {
     let Proven { run: (first, count), steps, holder, checkpoint } = proven;
     let (serial, last) = (document.serial, i64::from(*first) + i64::from(*count) - 1);
-    println!("ok: serial number {serial} of {} of {}\n", document.collectible, document.enterprise);
+    let piece = format!("serial number {serial} of {} of {}", document.collectible, document.enterprise);
+    if known {
+        println!("ok: {piece}\n");
+    } else {
+        println!("consistent: {piece}, with the key in the proof itself, which is not proven to be the house's\n");
+    }
     println!("Proven, by the key {}:", key.id());
     for (place, (operation, block, sealed_at)) in steps.iter().enumerate() {
         let what = match place {
@@ -107,6 +114,11 @@ fn tell(document: &Document, proven: &Proven, key: &Verifier, known: bool) {
     if !known {
         println!("  that the key is the house's: compare {key} with what the house publishes, or pass it with --key");
     }
+    println!(
+        "  that it was issued only once, and that nothing later about it stands in that chain: a proof shows what is in"
+    );
+    println!("    a chain, and cannot show what else is");
+    println!("  that the house shows everybody this same chain: compare checkpoints with others");
     println!("  that nothing happened to the piece after the last of these: a newer proof might show more");
     println!("  who the holder is: the house and the enterprise know that, the ledger does not");
 }
@@ -166,18 +178,44 @@ impl fmt::Display for Sums {
     }
 }
 
-/// Walks one enterprise's chain and compares its items with it. Gives the sums, or the first row that is wrong in words.
-pub async fn look_over(app: &App, tenant: EnterpriseId, seen: &[Checkpoint]) -> Result<Result<Sums, String>, Fault> {
+/// Why an enterprise's ledgers cannot be said to be in order, in words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Doubt {
+    /// The first row that is wrong.
+    #[error("{0}")]
+    Changed(String),
+    /// A ledger that could not be asked.
+    #[error("the ledger {} cannot be compared with: {why}", .ledger.as_str())]
+    Silent { ledger: LedgerKind, why: String },
+}
+
+/// Walks one enterprise's chain, and compares its items with each ledger that this server has.
+pub async fn look_over(app: &App, tenant: EnterpriseId, seen: &[Checkpoint]) -> Result<Result<Sums, Doubt>, Fault> {
     let (blocks, operations, checkpoints) = match audit::audit(&app.platform, &app.ledger_keys, tenant, seen).await? {
         Audit::Whole { blocks, operations, checkpoints } => (blocks, operations, checkpoints),
-        Audit::Wrong(wrong) => return Ok(Err(wrong.to_string())),
+        Audit::Wrong(wrong) => return Ok(Err(Doubt::Changed(wrong.to_string()))),
     };
-    let Some(embedded) = app.ledgers.get(LedgerKind::Embedded) else {
-        return Err(Fault::internal(anyhow::anyhow!("there is no server without the embedded ledger")));
-    };
-    let (items, difference) = reconcile::compare(&app.platform, &**embedded, tenant).await?;
-    if let Some(difference) = difference {
-        return Ok(Err(difference.to_string()));
+    let items = compare(&app.platform, &app.ledgers, tenant).await?;
+    Ok(items.map(|items| Sums { blocks, operations, checkpoints, items }))
+}
+
+/// How many items agree with their ledgers, or the first that does not.
+pub async fn compare(
+    platform: &Platform,
+    ledgers: &Ledgers,
+    tenant: EnterpriseId,
+) -> Result<Result<i64, Doubt>, Fault> {
+    let mut sum = 0;
+    for ledger in LedgerKind::ALL.iter().filter_map(|kind| ledgers.get(*kind)) {
+        match reconcile::compare(platform, &**ledger, tenant).await {
+            Ok((items, None)) => sum += items,
+            Ok((_, Some(difference))) => return Ok(Err(Doubt::Changed(difference.to_string()))),
+            // The embedded one is in the database, without which nothing at all can be said.
+            Err(fault @ (Fault::Unavailable(_) | Fault::TimedOut)) if ledger.kind() != LedgerKind::Embedded => {
+                return Ok(Err(Doubt::Silent { ledger: ledger.kind(), why: fault.with_causes() }));
+            }
+            Err(fault) => return Err(fault),
+        }
     }
-    Ok(Ok(Sums { blocks, operations, checkpoints, items }))
+    Ok(Ok(sum))
 }

@@ -4,6 +4,7 @@
 //! that tools for transparency logs read them: the log's origin, the size and the root of the tree over its blocks, and
 //! one line of our own with the time; an empty line; a signature.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -131,12 +132,26 @@ impl std::str::FromStr for Verifier {
     }
 }
 
-/// The house's keys for checkpoints, oldest first: the last signs, all are known.
+/// The house's keys for checkpoints, oldest first: the last but one signs, all are known.
 ///
 /// Each is derived from the master key by its number, so that none can get lost, and what one generation signed can be
-/// checked as long as there is a house.
+/// checked as long as there is a house. The one after the present is known already: while servers are started again with
+/// it one by one, the others read what it has signed.
 #[derive(Clone)]
-pub struct LedgerKeys(Arc<Vec<Ed25519KeyPair>>);
+pub struct LedgerKeys {
+    signing: Arc<Ed25519KeyPair>,
+    verifiers: Arc<[Verifier]>,
+}
+
+/// What a key of the house is for at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It has signed before.
+    Past,
+    Signs,
+    /// It will sign after the next rotation.
+    Next,
+}
 
 impl LedgerKeys {
     pub fn new(master_key: &SealingKey, generation: u32) -> Result<Self> {
@@ -145,21 +160,28 @@ impl LedgerKeys {
             let seed = master_key.derive(&format!("ledger checkpoints/{number}"));
             Ed25519KeyPair::from_seed_unchecked(seed.expose()).ok().context("no Ed25519 key can be made of a seed")
         };
-        Ok(Self(Arc::new((1..=generation).map(pair).collect::<Result<_>>()?)))
+        let verifiers = (1..=generation + 1).map(|number| Ok(verifier(&pair(number)?)));
+        Ok(Self { signing: Arc::new(pair(generation)?), verifiers: verifiers.collect::<Result<_>>()? })
     }
 
-    fn signing(&self) -> &Ed25519KeyPair {
-        self.0.last().expect("there is one generation at least")
+    /// The public keys, oldest first, each with what it is for.
+    pub fn verifiers(&self) -> impl Iterator<Item = (&Verifier, Turn)> {
+        let signs = self.verifiers.len() - 2;
+        self.verifiers.iter().enumerate().map(move |(place, verifier)| match place.cmp(&signs) {
+            Ordering::Less => (verifier, Turn::Past),
+            Ordering::Equal => (verifier, Turn::Signs),
+            Ordering::Greater => (verifier, Turn::Next),
+        })
     }
 
-    /// The public keys, oldest first.
-    pub fn verifiers(&self) -> Vec<Verifier> {
-        self.0.iter().map(verifier).collect()
+    /// The public key of what is signed now.
+    pub fn verifier(&self) -> Verifier {
+        verifier(&self.signing)
     }
 
     /// The checkpoint as a signed note.
     pub fn sign(&self, checkpoint: &Checkpoint) -> String {
-        let (body, pair) = (checkpoint.body(), self.signing());
+        let (body, pair) = (checkpoint.body(), &self.signing);
         let signature = pair.sign(body.as_bytes());
         let bytes = [&verifier(pair).id_bytes()[..], signature.as_ref()].concat();
         format!("{body}\n— {SIGNER} {}\n", STANDARD.encode(bytes))
@@ -168,9 +190,9 @@ impl LedgerKeys {
     /// Reads a note, and believes it if one of the keys has signed it; says which.
     pub fn open(&self, note: &str) -> Result<(Checkpoint, Verifier), BadCheckpoint> {
         let mut refused = BadCheckpoint::UnknownKey;
-        for verifier in self.verifiers() {
+        for verifier in self.verifiers.iter() {
             match verifier.open(note) {
-                Ok(checkpoint) => return Ok((checkpoint, verifier)),
+                Ok(checkpoint) => return Ok((checkpoint, verifier.clone())),
                 Err(BadCheckpoint::UnknownKey) => {}
                 Err(why) => refused = why,
             }
@@ -182,9 +204,7 @@ impl LedgerKeys {
     pub fn published(&self) -> Value {
         let keys: Vec<Value> = self
             .verifiers()
-            .iter()
-            .enumerate()
-            .map(|(place, key)| json!({ "id": key.id(), "key": key.to_string(), "signs": place + 1 == self.0.len() }))
+            .map(|(key, turn)| json!({ "id": key.id(), "key": key.to_string(), "signs": turn == Turn::Signs }))
             .collect();
         json!({ "keys": keys })
     }
@@ -215,19 +235,28 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_key_signed_still_holds_and_only_the_newest_signs() {
+    fn what_an_older_key_signed_still_holds_and_the_present_one_alone_signs() {
         let (old, new) = (keys(1), keys(3));
         let note = old.sign(&checkpoint());
         let (read, by) = new.open(&note).unwrap();
-        assert_eq!((read, &by), (checkpoint(), &old.verifiers()[0]));
-        assert_eq!(new.open(&new.sign(&checkpoint())).unwrap().1, new.verifiers()[2]);
+        assert_eq!((read, by), (checkpoint(), old.verifier()));
+        assert_eq!(new.open(&new.sign(&checkpoint())).unwrap().1, new.verifier());
         assert_eq!(old.open(&new.sign(&checkpoint())), Err(BadCheckpoint::UnknownKey));
-        let ids: std::collections::HashSet<String> = new.verifiers().iter().map(Verifier::id).collect();
-        assert_eq!(ids.len(), 3);
+        let ids: std::collections::HashSet<String> = new.verifiers().map(|(key, _)| key.id()).collect();
+        assert_eq!(ids.len(), 4);
         let signs = |keys: &LedgerKeys| {
             keys.published()["keys"].as_array().unwrap().iter().map(|key| key["signs"] == true).collect::<Vec<_>>()
         };
-        assert_eq!(signs(&new), [false, false, true]);
+        assert_eq!(signs(&new), [false, false, true, false]);
+    }
+
+    #[test]
+    fn a_server_that_has_not_started_again_reads_what_the_next_key_has_signed_and_does_not_sign_with_it() {
+        let (before, after) = (keys(1), keys(2));
+        let (read, by) = before.open(&after.sign(&checkpoint())).unwrap();
+        assert_eq!((read, by), (checkpoint(), after.verifier()));
+        assert_eq!(after.open(&before.sign(&checkpoint())).unwrap().1, before.verifier());
+        assert_eq!(before.verifiers().map(|(_, turn)| turn).collect::<Vec<_>>(), [Turn::Signs, Turn::Next]);
     }
 
     #[test]
@@ -239,13 +268,13 @@ mod tests {
 
     #[test]
     fn a_public_key_is_copied_whole_or_not_at_all() {
-        let key = keys(1).verifiers().remove(0);
+        let key = keys(1).verifier();
         let text = key.to_string();
         assert_eq!(text.parse::<Verifier>().unwrap(), key);
         for cut in 0..text.len() {
             assert!(text[..cut].parse::<Verifier>().is_err(), "{}", &text[..cut]);
         }
-        let (other, id) = (keys(2).verifiers().remove(1).to_string(), key.id());
+        let (other, id) = (keys(2).verifier().to_string(), key.id());
         assert!(text.replace(&id, "00000000").parse::<Verifier>().is_err());
         assert!(other.replacen(other.split('+').nth(1).unwrap(), &id, 1).parse::<Verifier>().is_err());
     }

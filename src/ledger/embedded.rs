@@ -29,8 +29,8 @@ use crate::tenancy::worker::Job;
 /// How many operations a block holds at most.
 pub const BLOCK_SIZE: usize = 1000;
 
-/// While more waits than a block holds, so many blocks share a checkpoint. Else each block has its own.
-const CHECKPOINT_EVERY: i64 = 16;
+/// While more waits than a block holds, only each block whose number this divides has a checkpoint. Else each has its own.
+pub const CHECKPOINT_EVERY: i64 = 16;
 
 pub struct EmbeddedLedger {
     platform: Arc<Platform>,
@@ -115,6 +115,8 @@ impl Job for EmbeddedLedger {
         }
         if !accepted.is_empty() {
             self.seal_in(&tx, &accepted, more).await?;
+        } else if !more {
+            self.sign_tip_in(&tx).await?;
         }
         tx.commit().await
     }
@@ -129,7 +131,7 @@ impl EmbeddedLedger {
     ) -> Result<(), Fault> {
         let tenant = tx.tenant();
         let salts = Salts::new(&self.platform.master_key, tenant);
-        let (last, mut peaks) = self.tip(tx).await?;
+        let Tip { last, mut peaks, .. } = self.tip(tx).await?;
         let number = last.as_ref().map_or(1, |block| block.number + 1);
         let sealed: Vec<Sealed> = (0..)
             .zip(accepted)
@@ -143,15 +145,29 @@ impl EmbeddedLedger {
         chain::insert_block_in(tx, &block).await?;
         store::confirm_in(tx, number, &sealed).await?;
         if !more || number % CHECKPOINT_EVERY == 0 {
-            let checkpoint = Checkpoint { tenant, size: peaks.size(), root: peaks.root(), signed_at: block.sealed_at };
-            chain::insert_checkpoint_in(tx, peaks.size(), self.keys.sign(&checkpoint), block.sealed_at).await?;
+            self.sign_in(tx, &peaks, block.sealed_at).await?;
         }
         Ok(())
     }
 
-    /// The last block, and the tree over all. It is put together from what the last checkpoint vouches for and the few
-    /// blocks since: the house does not sign what somebody has done to a part of the chain that it had signed already.
-    async fn tip(&self, tx: &TenantTx) -> Result<(Option<Block>, Peaks), Fault> {
+    /// Blocks are left without a signature while more waits. Where all of that was refused, no block comes to bear it.
+    async fn sign_tip_in(&self, tx: &TenantTx) -> Result<(), Fault> {
+        let tip = self.tip(tx).await?;
+        if tip.peaks.size() as i64 > tip.signed {
+            self.sign_in(tx, &tip.peaks, self.platform.clock.now()).await?;
+        }
+        Ok(())
+    }
+
+    async fn sign_in(&self, tx: &TenantTx, peaks: &Peaks, signed_at: DateTime<Utc>) -> Result<(), Fault> {
+        let checkpoint = Checkpoint { tenant: tx.tenant(), size: peaks.size(), root: peaks.root(), signed_at };
+        chain::insert_checkpoint_in(tx, peaks.size(), self.keys.sign(&checkpoint), signed_at).await
+    }
+
+    /// Where the chain ends. It is put together from what the last checkpoint vouches for and the few blocks since: the
+    /// house does not go on from a chain whose signed part has another root now. It is no audit: rows of operations are
+    /// not looked at, and of the blocks since the last checkpoint nobody can say what they were.
+    async fn tip(&self, tx: &TenantTx) -> Result<Tip, Fault> {
         let broken = |what: &str| Fault::internal(anyhow::anyhow!("{what}; run `minthouse ledger audit`"));
         let mut peaks = match chain::last_checkpoint(tx).await? {
             None => Peaks::default(),
@@ -173,9 +189,17 @@ impl EmbeddedLedger {
                 Err(broken("a block of the chain is missing"))
             }
             Some(last) if last.number - signed >= CHECKPOINT_EVERY => Err(broken("checkpoints of the chain are gone")),
-            _ => Ok((blocks.into_iter().next_back(), peaks)),
+            _ => Ok(Tip { last: blocks.into_iter().next_back(), peaks, signed }),
         }
     }
+}
+
+struct Tip {
+    last: Option<Block>,
+    /// Of the tree over all blocks.
+    peaks: Peaks,
+    /// How many blocks the last checkpoint covers.
+    signed: i64,
 }
 
 /// Operations that can be true, each with who held its piece before; and those that cannot, with the reason.

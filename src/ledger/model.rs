@@ -102,10 +102,15 @@ pub enum Receipt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     pub block: i64,
-    /// Among the operations of the block.
+    /// Among the operations of the block; [`Place::SOMEWHERE`] where the ledger knows the block alone.
     pub position: i32,
     /// The chain's own name for the transaction, where it has one.
     pub transaction: Option<String>,
+}
+
+impl Place {
+    /// A position that nobody can tell any more.
+    pub const SOMEWHERE: i32 = -1;
 }
 
 /// One block of the embedded ledger's chain.

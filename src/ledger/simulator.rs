@@ -39,6 +39,16 @@ stored_words! {
         Unheard = "unheard",
         /// The ledger, when asked, has come to an end with nothing yet that it has not told the end of.
         Behind = "behind",
+        /// It is accepted, and then comes to nothing: refused for good. Only a plan picks it, as nothing that the caller
+        /// does makes up for it.
+        Doomed = "doomed",
+    }
+}
+
+impl Trouble {
+    /// Whether it can be come through by asking and submitting again.
+    pub fn passes(self) -> bool {
+        self != Self::Doomed
     }
 }
 
@@ -105,12 +115,14 @@ struct State {
     under_way: VecDeque<(usize, EnterpriseId, Vec<Operation>)>,
     /// Operations whose end was told. No ledger takes that back.
     told: HashSet<(EnterpriseId, OperationId)>,
+    /// Operations that were accepted and then refused; the ledger behind never hears of them.
+    doomed: HashSet<(EnterpriseId, OperationId)>,
 }
 
 impl Simulator {
     pub fn new(ledger: Arc<dyn Ledger>, faults: Faults) -> Self {
         let dice: Arc<dyn Randomness> = Arc::new(SeededRandomness::new(faults.seed));
-        let state = State { calls: 0, dice, under_way: VecDeque::new(), told: HashSet::new() };
+        let state = State { calls: 0, dice, under_way: VecDeque::new(), told: HashSet::new(), doomed: HashSet::new() };
         Self { ledger, faults, state: Mutex::new(state) }
     }
 
@@ -136,7 +148,8 @@ impl Simulator {
                 Some(planned) if possible.contains(planned) => *planned,
                 Some(_) => Trouble::Nothing,
                 None if u16::from_be_bytes([roll[0], roll[1]]) % 1000 < self.faults.rate => {
-                    possible[usize::from(u16::from_be_bytes([roll[2], roll[3]])) % possible.len()]
+                    let passing: Vec<Trouble> = possible.iter().copied().filter(|trouble| trouble.passes()).collect();
+                    passing[usize::from(u16::from_be_bytes([roll[2], roll[3]])) % passing.len()]
                 }
                 None => Trouble::Nothing,
             };
@@ -144,7 +157,7 @@ impl Simulator {
         };
         for (_, tenant, operations) in arriving {
             // Whoever sent it does not listen any more.
-            if let Err(fault) = self.ledger.submit(tenant, &operations).await {
+            if let Err(fault) = self.arrive(tenant, &operations).await {
                 tracing::debug!("a late submission failed: {}", fault.with_causes());
             }
         }
@@ -155,6 +168,25 @@ impl Simulator {
             tokio::time::sleep(self.faults.delay).await;
         }
         trouble
+    }
+
+    /// Hands on what is not refused already.
+    async fn arrive(&self, tenant: EnterpriseId, operations: &[Operation]) -> Result<(), Fault> {
+        let arriving: Vec<Operation> = {
+            let state = self.state();
+            let goes_on = |operation: &&Operation| !state.doomed.contains(&(tenant, operation.id));
+            operations.iter().filter(goes_on).cloned().collect()
+        };
+        self.ledger.submit(tenant, &arriving).await
+    }
+
+    /// Refuses, behind the caller's back, what the ledger has not heard of before.
+    async fn doom(&self, tenant: EnterpriseId, operations: &[Operation]) -> Result<(), Fault> {
+        let ids: Vec<OperationId> = operations.iter().map(|operation| operation.id).collect();
+        let known = self.ledger.receipts(tenant, &ids).await?;
+        let fresh = ids.into_iter().filter(|id| known.get(id).is_none_or(|receipt| *receipt == Receipt::Unknown));
+        self.state().doomed.extend(fresh.map(|id| (tenant, id)));
+        Ok(())
     }
 
     fn give_up(&self, tenant: EnterpriseId, operations: &[Operation]) {
@@ -175,11 +207,11 @@ impl Ledger for Simulator {
     }
 
     async fn submit(&self, tenant: EnterpriseId, operations: &[Operation]) -> Result<(), Fault> {
-        use Trouble::{Delay, Half, LateArrival, LostAnswer, LostRequest, Twice};
-        match self.next(&[Delay, LostRequest, LostAnswer, LateArrival, Twice, Half]).await {
+        use Trouble::{Delay, Doomed, Half, LateArrival, LostAnswer, LostRequest, Twice};
+        match self.next(&[Delay, LostRequest, LostAnswer, LateArrival, Twice, Half, Doomed]).await {
             LostRequest => Err(lost()),
             LostAnswer => {
-                self.ledger.submit(tenant, operations).await?;
+                self.arrive(tenant, operations).await?;
                 Err(lost())
             }
             LateArrival => {
@@ -187,14 +219,15 @@ impl Ledger for Simulator {
                 Err(Fault::TimedOut)
             }
             Twice => {
-                self.ledger.submit(tenant, operations).await?;
-                self.ledger.submit(tenant, operations).await
+                self.arrive(tenant, operations).await?;
+                self.arrive(tenant, operations).await
             }
             Half => {
-                self.ledger.submit(tenant, &operations[..operations.len() / 2]).await?;
+                self.arrive(tenant, &operations[..operations.len() / 2]).await?;
                 Err(lost())
             }
-            _ => self.ledger.submit(tenant, operations).await,
+            Doomed => self.doom(tenant, operations).await,
+            _ => self.arrive(tenant, operations).await,
         }
     }
 
@@ -211,6 +244,9 @@ impl Ledger for Simulator {
         let mut receipts = self.ledger.receipts(tenant, ids).await?;
         let mut state = self.state();
         for (id, receipt) in &mut receipts {
+            if state.doomed.contains(&(tenant, *id)) {
+                *receipt = Receipt::Refused { reason: "the simulated ledger accepted it and then failed".into() };
+            }
             match trouble {
                 Unheard if !state.told.contains(&(tenant, *id)) => *receipt = Receipt::Unknown,
                 Behind if !state.told.contains(&(tenant, *id)) && *receipt != Receipt::Unknown => {
@@ -247,6 +283,7 @@ mod tests {
         let plan = vec![Trouble::LostAnswer, Trouble::Nothing, Trouble::Twice];
         assert_eq!(read, Faults { plan, seed: 7, rate: 200, delay: Duration::from_millis(50) });
         assert_eq!("".parse::<Faults>().unwrap(), Faults::default());
+        assert_eq!("plan=doomed".parse::<Faults>().unwrap().plan, [Trouble::Doomed]);
         for bad in ["rate", "rate=1000", "rate=x", "plan=oops", "speed=1"] {
             assert!(bad.parse::<Faults>().is_err(), "{bad}");
         }

@@ -263,7 +263,8 @@ pub async fn history(tx: &TenantTx, piece: Piece, blocks: i64) -> Result<Vec<Eve
     let statement = statement(
         "(SELECT operation_id, block_number, position, payload, to_holder_id FROM ledger_operations
            WHERE tenant_id = $1 AND kind = 'ISSUE' AND state = 'CONFIRMED'
-             AND collectible_id = $2 AND first_serial <= $3 AND block_number <= $4
+             AND collectible_id = $2 AND first_serial <= $3 AND first_serial::bigint + piece_count > $3
+             AND block_number <= $4
            ORDER BY first_serial DESC LIMIT 1)
          UNION ALL
          (SELECT operation_id, block_number, position, payload, to_holder_id FROM ledger_operations

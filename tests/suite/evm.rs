@@ -232,6 +232,7 @@ async fn two_servers_and_two_enterprises_share_one_account() {
     house.submit(std::slice::from_ref(&squat)).await;
     let receipts = house.settle(std::slice::from_ref(&squat)).await;
     assert!(matches!(&receipts[&squat.id], Receipt::Refused { reason } if reason.contains("another enterprise")));
+    assert_eq!(house.owner_of(theirs, 3).await, None, "to have asked for it tells nothing of whose it is");
 }
 
 #[tokio::test(flavor = "multi_thread")]

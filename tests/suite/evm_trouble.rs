@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -12,14 +12,19 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use minthouse::catalog::model::CollectibleId;
+use minthouse::ledger::Ledger;
+use minthouse::ledger::evm::EvmLedger;
 use minthouse::ledger::model::{Operation, Owner, Place, Receipt};
 use minthouse::platform::config::{EvmOptions, FeeStyle};
 use minthouse::tenancy::model::HolderId;
+use minthouse::tenancy::worker;
 use serde_json::json;
 
+use crate::embedded::ask;
 use crate::evm::anvil;
 use crate::support::anvil::Anvil;
 use crate::support::chain::{Chained, issue, options, transfer, turn};
+use crate::support::killed::killed_after;
 use crate::transport::clients;
 
 /// The hashes of what was sent, oldest first.
@@ -286,16 +291,44 @@ async fn a_node_that_restarts_forgets_its_pool_and_loses_nothing() {
     let _ = std::fs::remove_file(&folder);
 }
 
-/// Hands everything on to a node, and keeps the answers to what is sent to itself while it is told to.
+/// Hands everything on to a node, unless it is told otherwise.
 #[derive(Clone)]
 struct Taciturn {
     node: String,
+    /// Keeps the answers to what is sent to itself.
     silent: Arc<AtomicBool>,
+    /// Has no logs for anybody.
+    forgetful: Arc<AtomicBool>,
     http: reqwest::Client,
 }
 
+impl Taciturn {
+    /// Before a node; its address.
+    async fn before(anvil: &Anvil) -> (Self, String) {
+        let (silent, forgetful) = (Arc::default(), Arc::default());
+        let taciturn = Self { node: anvil.url(), silent, forgetful, http: crate::support::app::client() };
+        let address = serve(Router::new().route("/", post(hand_on)).with_state(taciturn.clone())).await;
+        (taciturn, address)
+    }
+}
+
+async fn serve(router: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let address: SocketAddr = listener.local_addr().expect("it is bound");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    format!("http://{address}/")
+}
+
+fn asks(question: &[u8], method: &str) -> bool {
+    question.windows(method.len()).any(|part| part == method.as_bytes())
+}
+
 async fn hand_on(State(taciturn): State<Taciturn>, question: Bytes) -> Response {
-    let sends = question.windows(22).any(|part| part == b"eth_sendRawTransaction");
+    let sends = asks(&question, "eth_sendRawTransaction");
+    if asks(&question, "eth_getLogs") && taciturn.forgetful.load(Ordering::SeqCst) {
+        let error = json!({ "code": -32000, "message": "history has been pruned" });
+        return axum::Json(json!({ "jsonrpc": "2.0", "id": 1, "error": error })).into_response();
+    }
     let request = taciturn.http.post(&taciturn.node).header("content-type", "application/json").body(question);
     let answer = request.send().await.expect("anvil answers").bytes().await.expect("anvil answers");
     if sends && taciturn.silent.load(Ordering::SeqCst) {
@@ -307,14 +340,8 @@ async fn hand_on(State(taciturn): State<Taciturn>, question: Bytes) -> Response 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_and_a_lost_database_are_made_up_for_by_asking() {
     let anvil = anvil(&[]).await;
-    let silent = Arc::new(AtomicBool::new(false));
-    let taciturn = Taciturn { node: anvil.url(), silent: silent.clone(), http: crate::support::app::client() };
-    let router = Router::new().route("/", post(hand_on)).with_state(taciturn);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-    let address: SocketAddr = listener.local_addr().expect("it is bound");
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    let through = EvmOptions { endpoint: format!("http://{address}/"), ..options(&anvil) };
-    let house = Chained::with(&anvil, through).await;
+    let (Taciturn { silent, forgetful, .. }, endpoint) = Taciturn::before(&anvil).await;
+    let house = Chained::with(&anvil, EvmOptions { endpoint, ..options(&anvil) }).await;
 
     silent.store(true, Ordering::SeqCst);
     let (collectible, holder) = (CollectibleId::generate(), HolderId::generate());
@@ -335,6 +362,17 @@ async fn a_lost_answer_and_a_lost_database_are_made_up_for_by_asking() {
     let again = house.settle(&operations).await;
     assert_eq!(again, receipts, "they stand where they stood");
     assert_eq!(effects(&anvil, &house).await, 2);
+
+    // Not even logs are needed: the contract itself knows what became of them, and in which block.
+    forgetful.store(true, Ordering::SeqCst);
+    house.app.sql(FORGET);
+    house.submit(&operations).await;
+    let again = house.settle(&operations).await;
+    for operation in &operations {
+        let known = Place { position: Place::SOMEWHERE, transaction: None, ..place(&receipts[&operation.id]).clone() };
+        assert_eq!(again[&operation.id], Receipt::Confirmed(known));
+    }
+    forgetful.store(false, Ordering::SeqCst);
 
     // And if then one ID stands for something else, that is not taken for done.
     house.app.sql(FORGET);
@@ -377,6 +415,179 @@ async fn a_server_that_dies_between_any_two_steps_is_continued_by_another() {
     anvil.automine(true).await;
     house.settle(std::slice::from_ref(&late)).await;
     assert_eq!(effects(&anvil, &house).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_one_transaction_holds_up_no_other() {
+    let anvil = anvil(&[]).await;
+    let house = Chained::on(&anvil).await;
+    let beta = house.app.enterprise("beta").await;
+    let (broken, good) = (one(), one());
+    house.submit(std::slice::from_ref(&broken)).await;
+    let jobs = house.ledger.jobs();
+    worker::round(&*jobs[0]).await.expect("it is bundled");
+    house.app.sql("UPDATE evm_operations SET payload = 'nonsense'");
+    house.ledger.submit(beta, std::slice::from_ref(&good)).await.expect("the database takes it");
+    // The bundler stumbles over the nonsense again, and the others' work goes on.
+    for _ in 0..6 {
+        worker::round(&*jobs[0]).await.expect("a round");
+        let round = worker::round(&*jobs[1]).await.expect("a round");
+        assert!(round.failures.is_empty(), "{:?}", round.failures);
+    }
+    let settled = house.ledger.receipts(beta, &[good.id]).await.expect("the database answers");
+    assert!(matches!(settled[&good.id], Receipt::Confirmed(_)), "{settled:?}");
+    let states = "SELECT string_agg(state, ',' ORDER BY state) FROM evm_transactions";
+    assert_eq!(house.app.sql(states), "SETTLED,WITHDRAWN", "its nonce is another's now");
+    assert_eq!(house.receipt(broken.id).await, Receipt::Pending);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_block_holds_any_more_is_told_and_made_anew() {
+    let anvil = anvil(&["--gas-limit", "12000000"]).await;
+    let house = Chained::on(&anvil).await;
+    // One and the same server throughout, which looks at the chain when it starts.
+    let jobs = house.ledger.jobs();
+    let goes_on = async || {
+        for job in &jobs {
+            let round = worker::round(&**job).await.expect("a round");
+            assert!(round.failures.is_empty(), "{:?}", round.failures);
+        }
+    };
+    let first = one();
+    house.submit(std::slice::from_ref(&first)).await;
+    goes_on().await;
+    goes_on().await;
+    place(&house.receipt(first.id).await);
+    // The chain's validators agree on smaller blocks.
+    anvil.ask("evm_setBlockGasLimit", json!(["0x3d0900"])).await;
+    anvil.mine(1).await;
+    let operations: Vec<Operation> = (0..6).map(|_| issue(CollectibleId::generate(), 1, 1000)).collect();
+    house.submit(&operations).await;
+    goes_on().await;
+    let states = "SELECT string_agg(state, ',' ORDER BY id) FROM evm_transactions";
+    assert_eq!(house.app.sql(states), "SETTLED,WITHDRAWN", "it was not even sent");
+    assert_eq!(attempts(&house).len(), 1);
+    worker::round(&*jobs[0]).await.expect("a round");
+    let (_, fault) = worker::round(&*jobs[1]).await.expect("a round").failures.pop().expect("it has looked again");
+    let fault = fault.with_causes();
+    assert!(fault.contains("evm.gas_limit is 10000000") && fault.contains("to 4000000 or less"), "{fault}");
+
+    let fitting = EvmOptions { gas_limit: 4_000_000, ..house.options.clone() };
+    let ledger = minthouse::commands::ledger_evm::ledger(house.app.app.platform.clone(), &fitting).expect("sound");
+    for _ in 0..8 {
+        turn(&ledger).await.expect("it fits");
+    }
+    let receipts = house.receipts(&operations.iter().map(|operation| operation.id).collect::<Vec<_>>()).await;
+    assert!(receipts.values().all(|receipt| matches!(receipt, Receipt::Confirmed(_))), "{receipts:#?}");
+    assert_eq!(house.app.sql(states), "SETTLED,WITHDRAWN,WITHDRAWN,SETTLED,SETTLED");
+    assert_eq!(effects(&anvil, &house).await, 7);
+}
+
+const EXPIRE: &str = "UPDATE evm_accounts SET lease_until = now() - interval '1 second'";
+
+/// Hands everything on to a node, and sees whether another server is amid its turn too.
+#[derive(Clone)]
+struct Observer {
+    node: String,
+    me: usize,
+    amid: Arc<[AtomicBool; 2]>,
+    overlaps: Arc<AtomicUsize>,
+    http: reqwest::Client,
+}
+
+async fn observe(State(observer): State<Observer>, question: Bytes) -> Response {
+    observer.amid[observer.me].store(true, Ordering::SeqCst);
+    if observer.amid[1 - observer.me].load(Ordering::SeqCst) {
+        observer.overlaps.fetch_add(1, Ordering::SeqCst);
+    }
+    let request = observer.http.post(&observer.node).header("content-type", "application/json").body(question);
+    request.send().await.expect("anvil answers").bytes().await.expect("anvil answers").into_response()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_that_both_have_the_account_do_everything_once() {
+    let anvil = anvil(&[]).await;
+    let house = Chained::with(&anvil, EvmOptions { operations: 2, in_flight: 4, ..options(&anvil) }).await;
+    let operations: Vec<Operation> = (0..24).map(|_| one()).collect();
+    house.submit(&operations).await;
+    let (amid, overlaps) = (Arc::new([AtomicBool::new(false), AtomicBool::new(false)]), Arc::new(AtomicUsize::new(0)));
+    let over = AtomicBool::new(false);
+    let server = async |me: usize| {
+        let (node, http) = (anvil.url(), crate::support::app::client());
+        let observer = Observer { node, me, amid: amid.clone(), overlaps: overlaps.clone(), http };
+        let endpoint = serve(Router::new().route("/", post(observe)).with_state(observer)).await;
+        let options = EvmOptions { endpoint, ..house.options.clone() };
+        let ledger = minthouse::commands::ledger_evm::ledger(house.app.app.platform.clone(), &options).expect("sound");
+        for _ in 0..400 {
+            turn(&ledger).await.expect("the other does no harm");
+            amid[me].store(false, Ordering::SeqCst);
+            let ids: Vec<_> = operations.iter().map(|operation| operation.id).collect();
+            let receipts = house.receipts(&ids).await;
+            if over.load(Ordering::SeqCst) || receipts.values().all(|receipt| *receipt != Receipt::Pending) {
+                over.store(true, Ordering::SeqCst);
+                return;
+            }
+        }
+        panic!("it does not come to an end");
+    };
+    let robber = async {
+        while !over.load(Ordering::SeqCst) {
+            let place = house.app.owner_url();
+            tokio::task::spawn_blocking(move || ask(&place, EXPIRE)).await.expect("the database answers");
+        }
+    };
+    tokio::join!(server(0), server(1), robber);
+    assert!(overlaps.load(Ordering::SeqCst) > 0, "they were never at it together");
+    let receipts = house.settle(&operations).await;
+    assert!(receipts.values().all(|receipt| matches!(receipt, Receipt::Confirmed(_))), "{receipts:#?}");
+    assert_eq!(effects(&anvil, &house).await, operations.len());
+    assert_eq!(house.app.sql("SELECT string_agg(DISTINCT state, ',') FROM evm_transactions"), "SETTLED");
+    // Nonces are given out by the transactions' IDs: the operations travel in the order in which they were handed over.
+    let crosswise = "SELECT count(*)::text FROM (
+        SELECT min(sequence_id::text) AS first, lag(max(sequence_id::text)) OVER (ORDER BY transaction_id) AS before
+          FROM evm_operations GROUP BY transaction_id) AS t WHERE first < before";
+    assert_eq!(house.app.sql(crosswise), "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_at_any_step_is_continued_by_the_next() {
+    let anvil = anvil(&[]).await;
+    let house = Chained::on(&anvil).await;
+    let work = async |ledger: &EvmLedger| {
+        for job in ledger.jobs() {
+            job.work(house.tenant).await.expect("nothing stands in its way");
+        }
+    };
+    let mut operations = Vec::new();
+    for steps in (1..600).step_by(3) {
+        let (collectible, holder) = (CollectibleId::generate(), HolderId::generate());
+        let pair = [issue(collectible, 1, 3), transfer(collectible, 2, None, holder)];
+        house.submit(&pair).await;
+        // The first turn sends, the second settles: each is broken off, at last behind its very end.
+        let mut whole = true;
+        for _ in 0..2 {
+            whole &= killed_after(steps, work(&house.beside())).await.is_some();
+            house.app.sql(EXPIRE);
+        }
+        let next = house.beside();
+        for _ in 0..20 {
+            if house.receipts(&[pair[0].id, pair[1].id]).await.values().all(|receipt| *receipt != Receipt::Pending) {
+                break;
+            }
+            turn(&next).await.expect("it goes on");
+        }
+        for operation in &pair {
+            let receipt = house.receipt(operation.id).await;
+            assert!(matches!(receipt, Receipt::Confirmed(_)), "killed after {steps}: {receipt:?}");
+        }
+        operations.extend(pair);
+        if whole {
+            assert!(steps > 20, "a turn has many steps: {steps}");
+            assert_eq!(effects(&anvil, &house).await, operations.len());
+            return;
+        }
+    }
+    panic!("no turn was ever whole");
 }
 
 async fn turn_until_settled(house: &Chained, operations: &[Operation]) -> bool {

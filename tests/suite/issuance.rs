@@ -1,10 +1,7 @@
 //! Issuance: whatever is lost, broken off or refused on the way, each piece comes into being once.
 
-use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 
 use async_trait::async_trait;
 use minthouse::catalog::issue;
@@ -24,30 +21,31 @@ use minthouse::wallets::transfer_job::{Arrivals, TransferJob};
 use serde_json::{Value, json};
 
 use crate::support::app::TestApp;
+use crate::support::killed::killed_after;
 use crate::support::ledgers::{Choking, Late, Refusing, Slow, Stumbling, Trouble};
 use crate::support::play::{ISSUE, TAKE, key};
 use crate::support::stream::Stream;
 
 /// A house without workers, whose issuances the test carries out itself.
-struct Scene {
-    app: TestApp,
+pub struct Scene {
+    pub app: TestApp,
     tenant: EnterpriseId,
     sealer: Arc<EmbeddedLedger>,
 }
 
 impl Scene {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let app = TestApp::builder().idle().start().await;
         let tenant = app.enterprise("alpha").await;
         let sealer = Arc::new(EmbeddedLedger::new(app.app.platform.clone(), app.app.ledger_keys.clone()));
         Self { app, tenant, sealer }
     }
 
-    fn ledger(&self) -> Arc<dyn Ledger> {
+    pub fn ledger(&self) -> Arc<dyn Ledger> {
         self.sealer.clone()
     }
 
-    fn job(&self, ledger: Arc<dyn Ledger>) -> IssuanceJob {
+    pub fn job(&self, ledger: Arc<dyn Ledger>) -> IssuanceJob {
         IssuanceJob { platform: self.app.app.platform.clone(), ledger }
     }
 
@@ -75,11 +73,11 @@ impl Scene {
         collectible
     }
 
-    async fn issue(&self, supply: i32) -> CollectibleId {
+    pub async fn issue(&self, supply: i32) -> CollectibleId {
         self.issue_of("alpha", supply, LedgerKind::Embedded).await
     }
 
-    fn field(&self, id: CollectibleId, what: &str) -> String {
+    pub fn field(&self, id: CollectibleId, what: &str) -> String {
         self.app.sql(&format!(
             "SELECT coalesce(({what})::text, 'null') FROM collectibles JOIN issuances AS i ON i.collectible_id = collectibles.id
               WHERE collectibles.id = '{}'",
@@ -106,7 +104,7 @@ impl Scene {
         self.sealer.work(self.tenant).await.expect("the sealer seals");
     }
 
-    async fn until_over(&self, job: &dyn Job, id: CollectibleId) -> String {
+    pub async fn until_over(&self, job: &dyn Job, id: CollectibleId) -> String {
         for _ in 0..30 {
             if self.field(id, "i.due_at IS NULL") == "true" {
                 return self.state(id);
@@ -117,7 +115,7 @@ impl Scene {
     }
 
     /// Each serial number once, each batch once on the ledger, and all the counts agree.
-    fn whole(&self, id: CollectibleId) {
+    pub fn whole(&self, id: CollectibleId) {
         let broken = self.app.sql(&format!(
             "WITH c AS (SELECT * FROM collectibles WHERE id = '{id}'),
                   i AS (SELECT * FROM issuances WHERE collectible_id = '{id}'),
@@ -139,20 +137,6 @@ impl Scene {
         ));
         assert_eq!(broken, "", "{id}");
     }
-}
-
-/// Lets a future go on so often at most, and drops it there, as a process that is killed would.
-async fn killed_after(steps: usize, future: impl Future) {
-    let mut future = pin!(future);
-    let mut left = steps;
-    poll_fn(|context| match left {
-        0 => Poll::Ready(()),
-        _ => {
-            left -= 1;
-            future.as_mut().poll(context).map(drop)
-        }
-    })
-    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

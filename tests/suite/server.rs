@@ -214,7 +214,7 @@ async fn a_house_is_opened_used_killed_and_taken_over() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_while_it_issues_goes_on_where_it_was() {
-    const SUPPLY: i64 = 20_000;
+    const SUPPLY: i64 = 60_000;
     let folder = Folder::new("issuing");
     let mut server = folder.serve(&[MANIFEST]);
     let token = |enterprise| folder.print(&["token", "mint", "--enterprise", enterprise, "--role", "OWNER"]);
@@ -239,7 +239,7 @@ async fn a_server_killed_while_it_issues_goes_on_where_it_was() {
     );
     server.ask(Some(owner), &issue).await;
 
-    // Killed as soon as it has got a little further, again and again; the last one may finish.
+    // Killed again and again, wherever it happens to be; the last one may finish.
     let progress = format!("{{ collectible(id: \"{id}\") {{ state issuedCount }} }}");
     let (mut reached, mut kills) = (0, 0);
     let deadline = Instant::now() + Duration::from_secs(120);
@@ -251,8 +251,8 @@ async fn a_server_killed_while_it_issues_goes_on_where_it_was() {
             assert_eq!(issued, SUPPLY);
             break;
         }
-        if kills < 4 && (kills == 0 || issued > reached) {
-            reached = issued;
+        reached = issued;
+        if kills < 4 {
             kills += 1;
             server.signal(libc::SIGKILL);
             server.ended(Duration::from_secs(10));

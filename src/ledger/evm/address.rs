@@ -23,10 +23,11 @@ pub fn account(tenant: EnterpriseId, owner: Owner) -> Address {
     Address::from_word(hash)
 }
 
-/// The collectible's UUID in the upper half, the serial number in the lower.
-pub fn token(collectible: CollectibleId, serial: i32) -> U256 {
-    let serial = U256::from(serial.max(0).unsigned_abs());
-    (U256::from(collectible.uuid().as_u128()) << 128) | serial
+/// The collectible's UUID in the upper half, the serial number in the lower. What is no serial number becomes one that
+/// the contract never issues.
+pub fn token(collectible: CollectibleId, serial: i64) -> U256 {
+    let serial = i32::try_from(serial).ok().and_then(|serial| u128::try_from(serial).ok()).unwrap_or(u128::MAX);
+    (U256::from(collectible.uuid().as_u128()) << 128) | U256::from(serial)
 }
 
 /// The operation's name on the chain. The enterprise is part of it, so that none can take another's.
@@ -63,5 +64,15 @@ mod tests {
         );
         let token = token(CollectibleId::from_uuid(Uuid::from_u128(5)), 7);
         assert_eq!(token.to_string(), "1701411834604692317316873037158841057287");
+    }
+
+    #[test]
+    fn what_is_no_serial_number_is_no_piece() {
+        let collectible = CollectibleId::from_uuid(Uuid::from_u128(5));
+        let token = |serial| token(collectible, serial);
+        assert_ne!(token(-1), token(0));
+        for serial in [-1, i64::MIN, i64::from(i32::MAX) + 1, i64::MAX] {
+            assert_eq!(token(serial) - token(0), U256::from(u128::MAX), "{serial}");
+        }
     }
 }

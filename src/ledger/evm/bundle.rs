@@ -10,6 +10,7 @@ use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HouseTx, TenantScope};
+use crate::tenancy::store::enterprise_row;
 use crate::tenancy::worker::Job;
 
 pub struct Bundler {
@@ -37,6 +38,8 @@ impl Job for Bundler {
         let settings = &self.chain.settings;
         let (most, transactions) = (settings.operations as usize, settings.in_flight as usize);
         let tx = TenantScope::of_system(tenant).write(&self.platform.database).await?;
+        // The enterprise's row is the turn: two bundlers at once would give later operations the earlier transaction.
+        enterprise_row::lock_in(&tx).await?.ok_or(Fault::NotFound)?;
         let waiting = store::lock_waiting_in(&tx, (most * transactions) as i64).await?;
         let mut rest = &waiting[..];
         let room = settings.gas_limit.saturating_sub(contract::GAS_OF_A_TRANSACTION);
@@ -45,9 +48,10 @@ impl Job for Bundler {
             let (bundle, left) = rest.split_at(model::bundle(rest, most, room, gas_of));
             let Some(first) = bundle.first() else { break };
             rest = left;
-            // What was taken back before gets all there is.
+            // What was taken back before gets all there is; what needs more than that is tried with it all the same.
             let floor = if first.reverts > 0 { settings.gas_limit } else { 0 };
-            let gas = contract::gas(bundle.iter().map(|waiting| &waiting.operation.content)).max(floor);
+            let needed = contract::gas(bundle.iter().map(|waiting| &waiting.operation.content));
+            let gas = needed.max(floor).min(settings.gas_limit);
             let ids: Vec<_> = bundle.iter().map(|waiting| waiting.operation.id).collect();
             store::bundle_in(&tx, settings.chain_id, self.chain.contract, gas, &ids).await?;
         }

@@ -54,6 +54,13 @@ impl Chain {
                 "let the contract's administrator grant OPERATOR_ROLE to it, or use another key",
             );
         }
+        let head = self.node.head().await.map_err(of)?;
+        if let Some(block) = head.gas_limit.filter(|block| settings.gas_limit > *block) {
+            return misfit(
+                format!("evm.gas_limit is {}, and a whole block holds only {block}", settings.gas_limit),
+                format!("set evm.gas_limit to {block} or less, on every server"),
+            );
+        }
         Ok(())
     }
 

@@ -88,18 +88,23 @@ pub fn step(tenant: EnterpriseId, operation: &Operation) -> Step {
     let id = address::operation(tenant, operation.id);
     let account = |owner| address::account(tenant, owner);
     match operation.content {
-        Content::Issue { collectible_id, first_serial, count } => Step {
-            id,
-            kind: ISSUE,
-            first: address::token(collectible_id, first_serial),
-            count: U256::from(count.max(0).unsigned_abs()),
-            from: Address::ZERO,
-            to: account(Owner::Treasury),
-        },
+        Content::Issue { collectible_id, first_serial, count } => {
+            let (first, last) = (i64::from(first_serial), i64::from(first_serial) + i64::from(count) - 1);
+            // The contract has room beyond our serial numbers: a run that would end there is sent as one that begins there.
+            let first = if last > i64::from(i32::MAX) { last } else { first };
+            Step {
+                id,
+                kind: ISSUE,
+                first: address::token(collectible_id, first),
+                count: U256::from(count.max(0).unsigned_abs()),
+                from: Address::ZERO,
+                to: account(Owner::Treasury),
+            }
+        }
         Content::Transfer { collectible_id, serial, from, to } => Step {
             id,
             kind: TRANSFER,
-            first: address::token(collectible_id, serial),
+            first: address::token(collectible_id, serial.into()),
             count: U256::ONE,
             from: account(from.map_or(Owner::Treasury, Owner::Holder)),
             to: account(Owner::Holder(to)),

@@ -127,7 +127,7 @@ impl Ledger for EvmLedger {
         };
         let mut owners = HashMap::new();
         for pieces in pieces.chunks(OWNERS_A_CALL) {
-            let tokens = pieces.iter().map(|piece| address::token(piece.collectible, piece.serial)).collect();
+            let tokens = pieces.iter().map(|piece| address::token(piece.collectible, piece.serial.into())).collect();
             let answer = self.chain.node.call(self.chain.contract, contract::owners_of(tokens), at).await;
             let answer = answer.map_err(fault)?;
             if answer.is_empty() {

@@ -8,7 +8,8 @@ use crate::ledger::model::{Operation, OperationId};
 use crate::stored_words;
 use crate::tenancy::model::EnterpriseId;
 
-/// The chain took back three transactions that carried an operation alone: it will not carry it out.
+/// How many transactions that carried an operation the chain may take back before the operation is refused: the one it
+/// shared with others, then two that carried it alone.
 pub const MOST_REVERTS: i32 = 3;
 
 stored_words! {
@@ -38,6 +39,8 @@ stored_words! {
         Settled = "SETTLED",
         /// In a block that stays and without effect; its operations wait again.
         Reverted = "REVERTED",
+        /// Given up before it stood in a block; its operations wait again.
+        Withdrawn = "WITHDRAWN",
     }
 }
 
@@ -94,6 +97,13 @@ pub struct Settlement {
     pub operation: OperationId,
     pub refusal: Option<String>,
     pub block_number: u64,
+    /// Where it was told, if anybody still knows.
+    pub told: Option<Told>,
+}
+
+/// The log that told of an operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
     pub log_index: i32,
     pub transaction_hash: B256,
 }

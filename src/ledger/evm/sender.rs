@@ -3,11 +3,14 @@
 //! One turn: follow what is under way, give nonces to what waits, send what was not sent or has been silent. Between a
 //! statement and a question to the node no transaction of the database is open. One server at a time has the account on
 //! lease; where two have it after all, the same bytes are sent twice, or one nonce in two forms, and either is well.
+//! What is wrong with one transaction ends its own part of the turn: only where node or database are away does all of it.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use alloy::primitives::TxKind;
+use alloy::primitives::{B256, TxKind};
 use async_trait::async_trait;
 use futures_util::future::try_join;
 use tokio::time::Instant;
@@ -73,8 +76,9 @@ impl Sender {
         let (node, account) = (&self.chain.node, self.account());
         let (head, count) = try_join(node.head(), node.transaction_count(account.address)).await.map_err(fault)?;
         let settler = Settler { platform: &self.platform, chain: &self.chain, head };
+        let mut hashes = HashMap::new();
         for transaction in &self.open().await? {
-            self.follow(&settler, transaction, count).await?;
+            pass_over(transaction, self.follow(&settler, transaction, count, &mut hashes).await)?;
         }
         let tx = HouseTx::write(&self.platform.database).await?;
         queue::assign_in(&tx, account, count, self.chain.settings.in_flight as usize).await?;
@@ -89,7 +93,7 @@ impl Sender {
         let present = present_fee(node, &self.chain.settings, head).await.map_err(fault)?;
         for transaction in unmined {
             if !self.is_quiet(transaction) {
-                self.send(transaction, present).await?;
+                pass_over(transaction, self.send(&settler, transaction, present).await)?;
             }
         }
         Ok(())
@@ -99,11 +103,21 @@ impl Sender {
         queue::open(&HouseTx::read(&self.platform.database).await?, self.account()).await
     }
 
-    /// Looks where a transaction stands by now.
-    async fn follow(&self, settler: &Settler<'_>, transaction: &OpenTransaction, count: u64) -> Result<(), Fault> {
+    /// Looks where a transaction stands by now. `hashes` are those of blocks that were asked for in this turn.
+    async fn follow(
+        &self,
+        settler: &Settler<'_>,
+        transaction: &OpenTransaction,
+        count: u64,
+        hashes: &mut HashMap<u64, Option<B256>>,
+    ) -> Result<(), Fault> {
         let node = &self.chain.node;
         if let Some(mined) = &transaction.mined {
-            if node.block_hash(mined.block_number).await.map_err(fault)? == Some(mined.block_hash) {
+            let found = match hashes.entry(mined.block_number) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(unknown) => *unknown.insert(node.block_hash(mined.block_number).await.map_err(fault)?),
+            };
+            if found == Some(mined.block_hash) {
                 if !settler.stays(mined.block_number) {
                     return Ok(());
                 }
@@ -168,8 +182,16 @@ impl Sender {
     }
 
     /// Sends it for the first time, once more, or with a higher fee.
-    async fn send(&self, transaction: &OpenTransaction, present: Fee) -> Result<(), Fault> {
+    async fn send(&self, settler: &Settler<'_>, transaction: &OpenTransaction, present: Fee) -> Result<(), Fault> {
         let settings = &self.chain.settings;
+        let most = settler.head.gas_limit.map_or(settings.gas_limit, |block| block.min(settings.gas_limit));
+        if transaction.gas_limit > most {
+            let (nonce, gas) = (transaction.nonce, transaction.gas_limit);
+            tracing::warn!(nonce, gas, most, "no block holds a transaction any more; its operations go into others");
+            // Does what is made now still fit?
+            self.checked.store(false, Ordering::Relaxed);
+            return settler.withdraw(transaction).await;
+        }
         let fee = match transaction.attempts.last() {
             None => present,
             Some(last) if last.age < settings.stuck.as_secs_f64() => last.fee,
@@ -178,7 +200,14 @@ impl Sender {
                 last.fee
             }),
         };
-        let Wire { hash, bytes } = self.encode(transaction, fee).await?;
+        let Wire { hash, bytes } = match self.encode(transaction, fee).await {
+            // Whatever waits above its nonce would wait for ever.
+            Err(fault) if !ends_the_turn(&fault) => {
+                settler.withdraw(transaction).await?;
+                return Err(fault);
+            }
+            wire => wire?,
+        };
         // First it is written down: whatever becomes of the answer, it will be looked for.
         let tx = HouseTx::write(&self.platform.database).await?;
         queue::record_attempt_in(&tx, transaction.key, transaction.nonce, hash, fee).await?;
@@ -240,6 +269,27 @@ impl Job for Sender {
         queue::give_back_in(&tx, self.account(), self.holder).await?;
         tx.commit().await?;
         turned
+    }
+}
+
+/// What is wrong with one transaction is told and must not hold up those of others.
+fn pass_over(transaction: &OpenTransaction, done: Result<(), Fault>) -> Result<(), Fault> {
+    match done {
+        Err(fault) if !ends_the_turn(&fault) => {
+            let (nonce, tenant) = (transaction.nonce, transaction.key.tenant);
+            tracing::error!(nonce, %tenant, "a transaction could not be moved on: {}", fault.with_causes());
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+/// Whether node or database are away, so that the others would fare no better.
+fn ends_the_turn(fault: &Fault) -> bool {
+    match fault {
+        Fault::Unavailable(cause) => !matches!(cause.downcast_ref(), Some(Trouble::Refused { .. } | Trouble::Nonsense)),
+        Fault::TimedOut => true,
+        _ => false,
     }
 }
 

@@ -1,10 +1,8 @@
 //! What a transaction has brought its operations, once it stands in a block that stays.
 
-use alloy::primitives::B256;
-
-use crate::bridges::ethereum::{At, Head, Log, TransactionReceipt};
+use crate::bridges::ethereum::{At, Head, Log, TransactionReceipt, Trouble};
 use crate::ledger::evm::contract::{self, Outcome, Step, Verdict};
-use crate::ledger::evm::model::{OpenTransaction, Settlement, TransactionState};
+use crate::ledger::evm::model::{OpenTransaction, Settlement, Told, TransactionState};
 use crate::ledger::evm::{Chain, fault, store};
 use crate::ledger::model::{Operation, OperationId};
 use crate::platform::Platform;
@@ -64,7 +62,7 @@ impl Settler<'_> {
             let step = contract::step(transaction.key.tenant, &operation);
             match said.get(&step.id) {
                 Some((verdict, log)) => {
-                    settlements.push(settlement(operation.id, *verdict, receipt.block_number, log)?)
+                    settlements.push(settlement(operation.id, *verdict, receipt.block_number, Some(log))?)
                 }
                 // Passed over, because it had been carried out before: under another nonce, by another server.
                 None => unsaid.push((operation, step)),
@@ -109,7 +107,8 @@ impl Settler<'_> {
         for steps in steps.chunks(QUESTIONS_A_CALL) {
             let question = contract::outcomes_of(steps.iter().map(|(_, step)| step.id).collect());
             let answer = self.chain.node.call(transaction.contract, question, At::Latest).await.map_err(fault)?;
-            let outcomes = contract::read_outcomes(&answer).map_err(Fault::Unavailable)?;
+            let outcomes = contract::read_outcomes(&answer)
+                .map_err(|error| Fault::Unavailable(error.context(Trouble::Nonsense)))?;
             for ((operation, step), outcome) in steps.iter().zip(outcomes) {
                 asked.push(match outcome {
                     None => Asked::Never,
@@ -121,7 +120,8 @@ impl Settler<'_> {
         Ok(asked)
     }
 
-    /// The log that told of an operation, by the block that the contract names.
+    /// What became of an operation by the contract's own word, and where, by the log in the block that it names. Nodes
+    /// refuse old logs or have pruned them: the contract's word stands all the same.
     async fn locate(
         &self,
         transaction: &OpenTransaction,
@@ -131,14 +131,31 @@ impl Settler<'_> {
         outcome: &Outcome,
     ) -> Result<Asked, Fault> {
         let topics = contract::verdict_topics();
-        let logs =
-            self.chain.node.logs(transaction.contract, outcome.blockNumber, &topics, step.id).await.map_err(fault)?;
-        let Some(log) = logs.first() else { return Ok(Asked::NotYet) };
-        let mut settlement = settlement(operation, verdict, outcome.blockNumber, log)?;
+        let logs = match self.chain.node.logs(transaction.contract, outcome.blockNumber, &topics, step.id).await {
+            Err(Trouble::Unreachable) => return Err(fault(Trouble::Unreachable)),
+            Err(trouble) => {
+                let block = outcome.blockNumber;
+                tracing::warn!(%operation, block, "where the chain tells of an operation cannot be found out: {trouble}");
+                Vec::new()
+            }
+            Ok(logs) => logs,
+        };
+        let mut settlement = settlement(operation, verdict, outcome.blockNumber, logs.first())?;
         if outcome.digest.0 != contract::digest(step) {
             settlement.refusal = Some("the chain knows another operation under the same ID".into());
         }
         Ok(Asked::Stands(settlement))
+    }
+
+    /// It will stand in no block, or do nothing there: its operations go into others. Should one of its forms be mined
+    /// after all, the contract passes over what was done already.
+    pub async fn withdraw(&self, transaction: &OpenTransaction) -> Result<(), Fault> {
+        let tx = TenantScope::of_system(transaction.key.tenant).write(&self.platform.database).await?;
+        if store::close_in(&tx, transaction.key, TransactionState::Withdrawn).await? {
+            store::release_in(&tx, transaction.key.id, false).await?;
+            tx.commit().await?;
+        }
+        Ok(())
     }
 
     async fn close(&self, transaction: &OpenTransaction, settlements: &[Settlement]) -> Result<Ending, Fault> {
@@ -152,12 +169,19 @@ impl Settler<'_> {
     }
 }
 
-fn settlement(operation: OperationId, verdict: Verdict, block_number: u64, log: &Log) -> Result<Settlement, Fault> {
+fn settlement(
+    operation: OperationId,
+    verdict: Verdict,
+    block_number: u64,
+    log: Option<&Log>,
+) -> Result<Settlement, Fault> {
     let refusal = match verdict {
         Verdict::Done => None,
         Verdict::Refused(number) => Some(contract::reason(number).to_owned()),
     };
-    let log_index = i32::try_from(log.log_index.to::<u64>()).map_err(Fault::internal)?;
-    let transaction_hash: B256 = log.transaction_hash;
-    Ok(Settlement { operation, refusal, block_number, log_index, transaction_hash })
+    let told = |log: &Log| {
+        let log_index = i32::try_from(log.log_index.to::<u64>()).map_err(Fault::internal)?;
+        Ok(Told { log_index, transaction_hash: log.transaction_hash })
+    };
+    Ok(Settlement { operation, refusal, block_number, told: log.map(told).transpose()? })
 }

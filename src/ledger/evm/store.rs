@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use crate::catalog::model::CollectibleId;
 use crate::ledger::evm::contract::hash_text;
-use crate::ledger::evm::model::{MOST_REVERTS, OperationState, Settlement, TransactionKey, TransactionState, Waiting};
+use crate::ledger::evm::model::{
+    MOST_REVERTS, OperationState, Settlement, Told, TransactionKey, TransactionState, Waiting,
+};
 use crate::ledger::model::{Operation, OperationId, OperationKind, Place, Receipt};
 use crate::platform::db::statement;
 use crate::platform::fault::Fault;
@@ -38,7 +40,7 @@ pub async fn insert_operations_in(tx: &TenantTx, operations: &[Operation]) -> Re
     Ok(())
 }
 
-/// Those among collectibles that the enterprise itself handed over to be issued.
+/// Those among collectibles that pieces of this enterprise's own were issued of.
 pub async fn issued_among(tx: &TenantTx, collectibles: &[CollectibleId]) -> Result<HashSet<CollectibleId>, Fault> {
     let found: Vec<CollectibleId> = tx
         .load(
@@ -46,6 +48,8 @@ pub async fn issued_among(tx: &TenantTx, collectibles: &[CollectibleId]) -> Resu
                 .filter(evm_operations::tenant_id.eq(tx.tenant()))
                 .filter(evm_operations::collectible_id.eq_any(collectibles.to_vec()))
                 .filter(evm_operations::kind.eq(OperationKind::Issue))
+                // Who only asks for another's collectible is refused, and is not to be told of it.
+                .filter(evm_operations::state.eq(OperationState::Confirmed))
                 .select(evm_operations::collectible_id),
         )
         .await?;
@@ -71,12 +75,12 @@ pub async fn receipts(tx: &TenantTx, ids: &[OperationId]) -> Result<HashMap<Oper
         )
         .await?;
     let receipt = |(id, state, block, position, transaction, reason): ReceiptRow| {
-        let receipt = match (state, block, position) {
-            (OperationState::Confirmed, Some(block), Some(position)) => {
+        let receipt = match (state, block) {
+            (OperationState::Confirmed, Some(block)) => {
                 let transaction = transaction.map(|hash| hash_text(&hash));
-                Receipt::Confirmed(Place { block, position, transaction })
+                Receipt::Confirmed(Place { block, position: position.unwrap_or(Place::SOMEWHERE), transaction })
             }
-            (OperationState::Refused, ..) => Receipt::Refused { reason: reason.unwrap_or_default() },
+            (OperationState::Refused, _) => Receipt::Refused { reason: reason.unwrap_or_default() },
             _ => Receipt::Pending,
         };
         (id, receipt)
@@ -119,11 +123,11 @@ impl OperationRow {
     }
 }
 
-/// In the order in which they were handed over, without those that another server has in hand.
+/// In the order in which they were handed over. The caller has the enterprise's row, or two would take them crosswise.
 pub async fn lock_waiting_in(tx: &TenantTx, limit: i64) -> Result<Vec<Waiting>, Fault> {
     let statement = statement(
         "SELECT operation_id, payload, reverts FROM evm_operations
-          WHERE tenant_id = $1 AND state = 'WAITING' ORDER BY sequence_id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED",
+          WHERE tenant_id = $1 AND state = 'WAITING' ORDER BY sequence_id LIMIT $2 FOR NO KEY UPDATE",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<BigInt, _>(limit);
@@ -186,6 +190,7 @@ pub async fn settle_in(tx: &TenantTx, settlements: &[Settlement]) -> Result<(), 
         Some(_) => OperationState::Refused,
         None => OperationState::Confirmed,
     };
+    let told: Vec<Option<Told>> = settlements.iter().map(|settled| settled.told).collect();
     let statement = statement(
         "UPDATE evm_operations AS operation
             SET state = settled.state, block_number = settled.block_number, log_index = settled.log_index,
@@ -197,8 +202,10 @@ pub async fn settle_in(tx: &TenantTx, settlements: &[Settlement]) -> Result<(), 
     .bind::<Array<SqlUuid>, _>(settlements.iter().map(|settled| settled.operation).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(settlements.iter().map(of).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(settlements.iter().map(|settled| settled.block_number.cast_signed()).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(settlements.iter().map(|settled| settled.log_index).collect::<Vec<_>>())
-    .bind::<Array<Binary>, _>(settlements.iter().map(|settled| settled.transaction_hash.to_vec()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Integer>>, _>(told.iter().map(|told| told.map(|told| told.log_index)).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Binary>>, _>(
+        told.iter().map(|told| told.map(|told| told.transaction_hash.to_vec())).collect::<Vec<_>>(),
+    )
     .bind::<Array<Nullable<Text>>, _>(settlements.iter().map(|settled| settled.refusal.clone()).collect::<Vec<_>>());
     tx.execute_exactly(settlements.len(), statement).await
 }

@@ -30,7 +30,7 @@ async fn given_item(app: &TestApp) -> (String, Person, Person) {
 }
 
 fn verifier(app: &TestApp) -> Verifier {
-    app.app.ledger_keys.verifiers().pop().expect("one key signs")
+    app.app.ledger_keys.verifier()
 }
 
 /// A folder that goes with the test.
@@ -187,7 +187,7 @@ async fn whatever_is_changed_in_a_proof_breaks_it() {
     }
     let stranger =
         minthouse::ledger::checkpoint::LedgerKeys::new(&minthouse::platform::vault::SealingKey::new([1; 32]), 1);
-    let stranger = stranger.expect("keys can be made").verifiers().remove(0);
+    let stranger = stranger.expect("keys can be made").verifier();
     assert!(matches!(verify(&document, &stranger), Err(Flaw::Checkpoint(_))));
 }
 
@@ -215,14 +215,19 @@ async fn a_proof_is_checked_at_home_by_us_and_by_a_program_of_anothers() {
     let bad = folder.file("forged.json", &forged);
     let stranger =
         minthouse::ledger::checkpoint::LedgerKeys::new(&minthouse::platform::vault::SealingKey::new([1; 32]), 1);
-    let stranger = stranger.expect("keys can be made").verifiers().remove(0).to_string();
+    let stranger = stranger.expect("keys can be made").verifier().to_string();
 
     let (good, bad) = (good.to_str().expect("text"), bad.to_str().expect("text"));
     let minthouse = env!("CARGO_BIN_EXE_minthouse");
     let (whole, said) = run(minthouse, &["ledger", "verify", good, "--key", &key]);
-    assert!(whole && said.contains(&second.id) && !said.contains("that the key is the house's"), "{said}");
+    assert!(whole && said.starts_with("ok: ") && said.contains(&second.id), "{said}");
+    assert!(!said.contains("that the key is the house's"), "{said}");
+    for unproven in ["issued only once", "everybody this same chain", "nothing happened to the piece after"] {
+        assert!(said.split("Not proven:").nth(1).is_some_and(|rest| rest.contains(unproven)), "{said}");
+    }
     let (whole, said) = run(minthouse, &["ledger", "verify", good]);
-    assert!(whole && said.contains("Not proven:\n  that the key is the house's"), "{said}");
+    assert!(whole && said.starts_with("consistent: ") && !said.contains("ok:"), "who made it up has a key too: {said}");
+    assert!(said.contains("Not proven:\n  that the key is the house's"), "{said}");
     let (whole, said) = run(minthouse, &["ledger", "verify", bad, "--key", &key]);
     assert!(!whole && said.starts_with("WRONG operation 3 does not stand in block"), "{said}");
     let (whole, said) = run(minthouse, &["ledger", "verify", good, "--key", &stranger]);
@@ -251,10 +256,11 @@ fn a_new_key_signs_and_the_old_ones_stay_known() {
         said.lines().filter(|line| line.starts_with("minthouse-ledger+")).map(str::to_owned).collect::<Vec<_>>()
     };
     let first = lines(&[]);
-    assert!(first.len() == 1 && first[0].ends_with("  signs"), "{first:?}");
-    let both = lines(&["--rotate"]);
-    assert_eq!((both.len(), &both[0]), (2, &first[0].replace("  signs", "")));
-    assert!(both[1].ends_with("  signs"));
-    assert_eq!(lines(&[]), both);
+    assert!(first.len() == 2 && first[0].ends_with("  signs") && first[1].ends_with("  next"), "{first:?}");
+    let rotated = lines(&["--rotate"]);
+    let expected = [first[0].replace("  signs", ""), first[1].replace("  next", "  signs")];
+    assert_eq!((rotated.len(), &rotated[..2]), (3, &expected[..]));
+    assert!(rotated[2].ends_with("  next"));
+    assert_eq!(lines(&[]), rotated);
     assert!(Secrets::load_or_create(&folder.0, &SystemRandomness).is_ok(), "still for our own eyes only");
 }

@@ -1,14 +1,19 @@
 //! Whoever owns the database can change every row of the ledger, and an audit says which one it was.
 
+use std::sync::Arc;
+
 use minthouse::catalog::model::CollectibleId;
-use minthouse::commands::ledger::look_over;
+use minthouse::commands::ledger::{Doubt, compare, look_over};
+use minthouse::commands::ledger_evm;
 use minthouse::ledger::Ledger;
 use minthouse::ledger::audit::{Audit, Wrong, audit};
 use minthouse::ledger::checkpoint::{Checkpoint, LedgerKeys};
 use minthouse::ledger::embedded::seal;
+use minthouse::ledger::ledgers::Ledgers;
 use minthouse::ledger::merkle::{Hash, Peaks};
 use minthouse::ledger::model::{Block, LedgerKind};
 use minthouse::ledger::store::chain;
+use minthouse::platform::config::EvmOptions;
 use minthouse::platform::vault::{SealingKey, hex};
 use minthouse::tenancy::model::EnterpriseId;
 use minthouse::tenancy::scope::TenantScope;
@@ -342,7 +347,7 @@ async fn an_item_that_the_ledger_gives_to_somebody_else_is_named() {
     ] {
         house.change(&format!("CREATE TABLE kept_item AS SELECT * FROM items WHERE $t AND id = '{item}'"));
         house.change(&format!("UPDATE items SET {change} WHERE $t AND id = '{item}'"));
-        let wrong = found().await.expect_err("it is found");
+        let wrong = found().await.expect_err("it is found").to_string();
         let id = minthouse::platform::id::format("item", item.parse().expect("a UUID"));
         let column = if change.starts_with("serial") { "never issued" } else { "column holder_id" };
         assert!(wrong.starts_with(&format!("items, {id}")) && wrong.contains(column), "{change}: {wrong}");
@@ -352,8 +357,39 @@ async fn an_item_that_the_ledger_gives_to_somebody_else_is_named() {
     let serial = house.ask(&format!("SELECT serial FROM items WHERE $t AND id = '{kept}'"));
     house.change(&format!("CREATE TABLE kept_item AS SELECT * FROM items WHERE $t AND id = '{kept}'"));
     house.change(&format!("DELETE FROM items WHERE $t AND id = '{kept}'"));
-    let wrong = found().await.expect_err("it is found");
+    let wrong = found().await.expect_err("it is found").to_string();
     assert!(wrong.starts_with(&format!("items: that of serial number {serial} of ")), "{wrong}");
     house.change("INSERT INTO items SELECT * FROM kept_item");
     assert_eq!(found().await.expect("nothing is wrong").to_string(), sums);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn items_are_compared_with_each_ledger_and_one_that_is_away_is_told() {
+    let house = House::set().await;
+    let platform = &house.app.app.platform;
+    let embedded = house.app.app.ledgers.get(LedgerKind::Embedded).expect("every server has it").clone();
+    // Nobody listens there.
+    let options = EvmOptions {
+        endpoint: "http://127.0.0.1:1/".into(),
+        chain_id: 1,
+        key: Some(format!("{:064x}", 1)),
+        contract: Some(format!("0x{:040x}", 1)),
+        ..EvmOptions::default()
+    };
+    let beside = |options: &EvmOptions| {
+        let evm: Arc<dyn Ledger> =
+            Arc::new(ledger_evm::ledger(platform.clone(), options).expect("the options are sound"));
+        Ledgers::new(LedgerKind::Embedded, [embedded.clone(), evm]).expect("the chosen one is there")
+    };
+    let found = async |ledgers: &Ledgers| compare(platform, ledgers, house.tenant).await.expect("the database answers");
+    assert_eq!(found(&beside(&options)).await, Ok(120), "where it has no items, it is not asked");
+
+    house.change("UPDATE issuances SET ledger = 'EVM' WHERE $t");
+    let silent = found(&beside(&options)).await.expect_err("nobody answers");
+    assert!(matches!(silent, Doubt::Silent { ledger: LedgerKind::Evm, .. }), "{silent:?}");
+    assert!(silent.to_string().contains("EVM") && silent.to_string().contains("cannot be reached"), "{silent}");
+    // It says nothing of pieces that it never issued, without a look at the chain.
+    let shallow = EvmOptions { confirmations: 1, ..options };
+    let wrong = found(&beside(&shallow)).await.expect_err("they were issued elsewhere");
+    assert!(matches!(&wrong, Doubt::Changed(row) if row.contains("never issued")), "{wrong:?}");
 }

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod desk;
 pub mod held;
 pub mod identity_provider;
+pub mod killed;
 pub mod ledgers;
 pub mod media;
 pub mod people;
