@@ -97,6 +97,15 @@ pub async fn audit(
         let why = format!("it is gone: a checkpoint that was kept elsewhere covers {} blocks", longer.size);
         return Ok(Audit::Wrong(Wrong::block(blocks + 1, None, why)));
     }
+    // What is sealed names its block: in its operations' rows, and in the checkpoint over it.
+    let tx = scope.read(&platform.database).await?;
+    let named = chain::highest_named(&tx).await?;
+    let standing = chain::last_block(&tx).await?.map_or(0, |block| block.number);
+    drop(tx);
+    if standing < named {
+        let why = format!("it is gone: operations or checkpoints name block {named}");
+        return Ok(Audit::Wrong(Wrong::block(standing + 1, None, why)));
+    }
     if signed < blocks {
         let tx = scope.read(&platform.database).await?;
         let still = chain::last_block(&tx).await?.map(|block| block.number);

@@ -483,6 +483,40 @@ async fn what_no_block_holds_any_more_is_told_and_made_anew() {
     assert_eq!(effects(&anvil, &house).await, 7);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_meant_for_an_address_without_a_contract_goes_to_the_right_one() {
+    let anvil = anvil(&[]).await;
+    let house = Chained::on(&anvil).await;
+    let nowhere = EvmOptions { contract: Some(house.account.clone()), ..house.options.clone() };
+    let mistaken = minthouse::commands::ledger_evm::ledger(house.app.app.platform.clone(), &nowhere).expect("sound");
+    let operations = [one(), one()];
+    house.submit(&operations[..1]).await;
+    let told = turn(&mistaken).await.expect_err("it looks before it sends").with_causes();
+    assert!(told.contains("there is no contract at"), "{told}");
+    assert!(attempts(&house).is_empty());
+    house.submit(&operations[1..]).await;
+    house.settle(&operations).await;
+    assert_eq!(effects(&anvil, &house).await, 2);
+
+    // Even where it was sent there, by a server that knew no better.
+    let lost = one();
+    anvil.automine(false).await;
+    house.submit(std::slice::from_ref(&lost)).await;
+    house.turn().await;
+    anvil.ask("anvil_dropAllTransactions", json!([])).await;
+    let count = anvil.count(&house.account).await;
+    anvil.ask("anvil_setNonce", json!([house.account, format!("0x{:x}", count + 1)])).await;
+    let elsewhere = house.account.trim_start_matches("0x");
+    house.app.sql(&format!(
+        "UPDATE evm_transactions SET contract = '\\x{elsewhere}', missing_since = now() - interval '1 hour' WHERE state = 'SENT' RETURNING 1"
+    ));
+    anvil.automine(true).await;
+    anvil.mine(1).await;
+    let receipts = house.settle(std::slice::from_ref(&lost)).await;
+    place(&receipts[&lost.id]);
+    assert_eq!(effects(&anvil, &house).await, 3);
+}
+
 const EXPIRE: &str = "UPDATE evm_accounts SET lease_until = now() - interval '1 second'";
 
 /// Hands everything on to a node, and sees whether another server is amid its turn too.

@@ -10,7 +10,7 @@ use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use alloy::primitives::{B256, TxKind};
+use alloy::primitives::{Address, B256, TxKind};
 use async_trait::async_trait;
 use futures_util::future::try_join;
 use tokio::time::Instant;
@@ -181,9 +181,19 @@ impl Sender {
         transaction.attempts.last().is_some_and(|attempt| attempt.silent_for < resend)
     }
 
+    /// Whether there is nothing at an address that was once taken for our contract's.
+    async fn is_nowhere(&self, contract: Address) -> Result<bool, Fault> {
+        Ok(self.chain.node.code(contract).await.map_err(fault)?.is_empty())
+    }
+
     /// Sends it for the first time, once more, or with a higher fee.
     async fn send(&self, settler: &Settler<'_>, transaction: &OpenTransaction, present: Fee) -> Result<(), Fault> {
         let settings = &self.chain.settings;
+        if transaction.contract != self.chain.contract && self.is_nowhere(transaction.contract).await? {
+            let (nonce, contract) = (transaction.nonce, transaction.contract);
+            tracing::warn!(nonce, %contract, "a transaction is for a contract that is not there; its operations go elsewhere");
+            return settler.withdraw(transaction).await;
+        }
         let most = settler.head.gas_limit.map_or(settings.gas_limit, |block| block.min(settings.gas_limit));
         if transaction.gas_limit > most {
             let (nonce, gas) = (transaction.nonce, transaction.gas_limit);

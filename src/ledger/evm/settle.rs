@@ -107,6 +107,11 @@ impl Settler<'_> {
         for steps in steps.chunks(QUESTIONS_A_CALL) {
             let question = contract::outcomes_of(steps.iter().map(|(_, step)| step.id).collect());
             let answer = self.chain.node.call(transaction.contract, question, At::Latest).await.map_err(fault)?;
+            if answer.is_empty() && transaction.contract != self.chain.contract {
+                // Nothing is at that address, so nothing was done there.
+                asked.extend(steps.iter().map(|_| Asked::Never));
+                continue;
+            }
             let outcomes = contract::read_outcomes(&answer)
                 .map_err(|error| Fault::Unavailable(error.context(Trouble::Nonsense)))?;
             for ((operation, step), outcome) in steps.iter().zip(outcomes) {

@@ -205,3 +205,18 @@ pub async fn checkpoints_between(tx: &TenantTx, after: i64, until: i64) -> Resul
     )
     .await
 }
+
+/// The highest block that an operation or a checkpoint names; 0 where none does.
+pub async fn highest_named(tx: &TenantTx) -> Result<i64, Fault> {
+    #[derive(QueryableByName)]
+    struct Highest {
+        #[diesel(sql_type = BigInt)]
+        number: i64,
+    }
+    let statement = statement(
+        "SELECT greatest((SELECT max(block_number) FROM ledger_operations WHERE tenant_id = $1),
+                         (SELECT max(tree_size) FROM ledger_checkpoints WHERE tenant_id = $1), 0) AS number",
+    )
+    .bind::<SqlUuid, _>(tx.tenant());
+    Ok(tx.one::<Highest, _, _>(statement).await?.number)
+}

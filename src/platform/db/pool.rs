@@ -113,13 +113,13 @@ pub(super) async fn connect(url: &str) -> anyhow::Result<AsyncPgConnection> {
 }
 
 /// What no statement of the server may exceed. The database itself holds these: a client's time limit alone would leave
-/// the statement running, and its locks with it. What DATABASE_URL says of them counts more.
+/// the statement running, and its locks with it.
 const LIMITS: &str = "-c lock_timeout=5s -c statement_timeout=20s -c idle_in_transaction_session_timeout=60s";
 
 fn establish_with_limits(url: &str) -> BoxFuture<'_, ConnectionResult<AsyncPgConnection>> {
     async move {
         let config: tokio_postgres::Config = url.parse().map_err(bad)?;
-        let options = [LIMITS, config.get_options().unwrap_or_default()].join(" ");
+        let options = [config.get_options().unwrap_or_default(), LIMITS].join(" ");
         let mut limited = config.clone();
         limited.options(options.trim());
         open(&limited).await

@@ -17,7 +17,7 @@ use minthouse::ledger::simulator::Faults;
 use minthouse::platform::Platform;
 use minthouse::platform::clock::{Clock, SystemClock};
 use minthouse::platform::db::embedded::OWNER;
-use minthouse::platform::db::{self, Database, PoolSettings, migrate};
+use minthouse::platform::db::{Database, PoolSettings, migrate};
 use minthouse::platform::objects::Objects;
 use minthouse::platform::objects::bucket::Bucket;
 use minthouse::platform::randomness::{Randomness, SeededRandomness};
@@ -321,9 +321,7 @@ fn app_at(
     let cluster = cluster::shared();
     let pools = PoolSettings { connections, ..PoolSettings::default() };
     let objects = objects_folder(database);
-    // A machine that does much else keeps a lock for longer than a server would wait for it.
-    let url = |role: db::Role| cluster.url(role.name(), database) + "&options=-c%20lock_timeout%3D18s";
-    let database = Database::new(url, &pools).expect("the settings are sound");
+    let database = Database::new(|role| cluster.url(role.name(), database), &pools).expect("the settings are sound");
     let master_key = secrets().master_key().expect("the secrets are sound");
     // Each app draws on a stretch of its own, or two of them on one database would make the same seeds.
     static STRETCH: AtomicU32 = AtomicU32::new(1);
