@@ -8,7 +8,7 @@ ARGS ?=
 clients := tests/clients
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint schema bench-identity packages packages-test clients
+.PHONY: help run demo test lint schema contracts bench bench-bulk bench-evm bench-identity bench-ledger packages packages-test clients
 # The server stops its database when it is interrupted; make must not remove files or start anything else then.
 .NOTPARALLEL:
 
@@ -21,7 +21,7 @@ run: packages ## Run a development server with the demonstration enterprise; mor
 demo: ## Play a whole campaign against the server that `make run` has started, and check the sums
 	$(CARGO) run --quiet -- demo $(ARGS)
 
-test: packages-test clients lint ## Check everything: formatting, clippy, tests (what CI runs)
+test: packages-test clients contracts/node_modules/.package-lock.json lint ## Check everything: formatting, clippy, tests (what CI runs)
 	$(CARGO) test
 
 lint: packages ## Check formatting, and clippy with warnings denied
@@ -34,8 +34,23 @@ schema: packages ## Write the GraphQL contract to graphql/schema.graphql
 	$(CARGO) run --quiet -- schema > graphql/.schema.graphql.new || { rm -f graphql/.schema.graphql.new; exit 1; }
 	mv graphql/.schema.graphql.new graphql/schema.graphql
 
-bench-identity: packages ## Measure what it costs to know who asks; writes target/bench/identity.json
-	$(CARGO) bench --bench identity
+contracts: packages-test contracts/node_modules/.package-lock.json ## Compile the EVM contract; writes contracts/out/
+	cd contracts && node build.mjs
+
+bench: packages-test clients ## Measure all of the following; each writes target/bench/NAME.json
+	$(CARGO) bench --bench minthouse
+
+bench-identity: packages ## Measure what it costs to know who asks
+	$(CARGO) bench --bench minthouse -- identity
+
+bench-bulk: packages ## Measure issuance against COPY (PIECES=1000000)
+	$(CARGO) bench --bench minthouse -- bulk $(PIECES)
+
+bench-ledger: packages ## Measure the embedded ledger, its proofs and their checking
+	$(CARGO) bench --bench minthouse -- ledger
+
+bench-evm: packages-test clients ## Measure issuing through the EVM ledger on a local node
+	$(CARGO) bench --bench minthouse -- evm
 
 packages: ## Install the system packages that running needs, if any is missing
 	@scripts/system-packages run
@@ -48,4 +63,8 @@ clients: $(if $(wildcard $(clients)/package-lock.json),$(clients)/node_modules/.
 
 $(clients)/node_modules/.package-lock.json: $(clients)/package-lock.json
 	cd $(clients) && npm ci --no-audit --no-fund
+	@touch $@
+
+contracts/node_modules/.package-lock.json: contracts/package-lock.json
+	cd contracts && npm ci --no-audit --no-fund
 	@touch $@

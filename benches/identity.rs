@@ -3,12 +3,8 @@
 //! `make bench-identity` runs it on a throw-away house. All of them are measured in turns, so that a machine that is
 //! busy for a while is busy for all of them, and the median of the turns is told.
 
-#[path = "report.rs"]
-mod report;
-
 use std::future::Future;
 use std::hint::black_box;
-use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,22 +20,12 @@ use futures_util::future::{Either, ready, select};
 use futures_util::{StreamExt, stream};
 use minthouse::api::transport::{Gate, Knock, Visitor};
 use minthouse::app::App;
-use minthouse::commands::{sales_services, wallet_services};
-use minthouse::platform::Platform;
-use minthouse::platform::clock::{Clock, SystemClock};
-use minthouse::platform::config::Config;
-use minthouse::platform::db::embedded::{Durability, OWNER, Settings, start};
-use minthouse::platform::db::{Database, PoolSettings, migrate};
 use minthouse::platform::language::Language;
-use minthouse::platform::objects::Objects;
-use minthouse::platform::randomness::{Randomness, SystemRandomness};
-use minthouse::platform::secrets::Secrets;
-use minthouse::tenancy::enterprise::{self, EnterpriseRequest};
-use minthouse::tenancy::model::{EnterpriseId, EnterpriseKind, OperatorId};
+use minthouse::tenancy::model::{EnterpriseId, OperatorId};
 use minthouse::tenancy::permission::Role;
-use minthouse::tenancy::scope::HouseScope;
 use minthouse::tenancy::token::Identity;
-use report::Report;
+
+use super::report::Report;
 
 /// What a request may spend on being known.
 const BOUND: f64 = 200.0;
@@ -55,7 +41,6 @@ pub struct Size {
 
 impl Size {
     pub const FULL: Size = Size { turns: 60, repeats: 500 };
-    pub const TINY: Size = Size { turns: 2, repeats: 3 };
 }
 
 fn knock(token: Option<&str>) -> Knock {
@@ -143,51 +128,4 @@ pub async fn measure(app: &App, tenant: EnterpriseId, size: &Size) -> Result<Rep
     report.ratio("200 µs / the gate, standing known", BOUND / warm, 1.0);
     report.ratio("200 µs / the gate and { viewer { kind } } with a token", BOUND / (warm + with_token), 1.0);
     Ok(report)
-}
-
-/// A house with one enterprise on a cluster of its own.
-async fn house(url_of: impl Fn(&str) -> String, folder: &Path) -> Result<(App, EnterpriseId)> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let randomness: Arc<dyn Randomness> = Arc::new(SystemRandomness);
-    let secrets = Secrets::generate(&*randomness)?;
-    migrate::migrate(&url_of(OWNER), clock.now(), |_| ()).await?;
-    let database = Database::new(|role| url_of(role.name()), &PoolSettings::default())?;
-    let master_key = secrets.master_key()?;
-    let objects = Objects::in_folder(&folder.join("objects"), &master_key, clock.now())?;
-    let platform = Platform { database, clock, randomness, master_key, objects };
-    let sales = sales_services(&platform, true)?;
-    let wallets = wallet_services(&platform, &Config { development: true, ..Config::default() })?;
-    let app = App::new(platform, &secrets, sales, wallets, true, None)?;
-    let request = EnterpriseRequest {
-        slug: "bench".into(),
-        name_chinese: "基准".into(),
-        name_english: "Bench".into(),
-        kind: EnterpriseKind::Standard,
-        owner_sign_in: "owner@bench.example".into(),
-        owner_name: "Owner".into(),
-        owner_password: "quiet-lantern-over-water".into(),
-    };
-    let tenant = enterprise::create(&app.platform, &HouseScope::of_command_line(), &request).await;
-    let tenant = tenant.map_err(|refusal| anyhow::anyhow!("the enterprise cannot be made: {refusal:?}"))?;
-    Ok((app, tenant))
-}
-
-fn main() -> Result<()> {
-    let folder = std::env::temp_dir().join(format!("minthouse-bench-identity-{}", std::process::id()));
-    let embedded = start(Settings { data_dir: folder.join("data"), durability: Durability::ThrowAway })?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let measured = runtime.block_on(async {
-        migrate::ensure_database(&embedded.url(OWNER, "postgres"), "bench").await?;
-        let (app, tenant) = house(|user| embedded.url(user, "bench"), &folder).await?;
-        let report = measure(&app, tenant, &Size::FULL).await;
-        app.platform.database.close();
-        report
-    });
-    drop(runtime);
-    drop(embedded);
-    std::fs::remove_dir_all(&folder).ok();
-    let report = measured?;
-    report.print();
-    println!("\nwritten to {}", report.write("identity")?.display());
-    Ok(())
 }

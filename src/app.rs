@@ -17,6 +17,7 @@ use crate::activities::publish;
 use crate::api::downloads;
 use crate::api::exports::{self, Exports};
 use crate::api::gate::TokenGate;
+use crate::api::media;
 use crate::api::oauth::{self, OAuth};
 use crate::api::schema::{self, ApiSchema};
 use crate::api::server::{self, Surface};
@@ -24,12 +25,18 @@ use crate::api::sso::{self, SignOn};
 use crate::api::transport::{self, Settings};
 use crate::api::uploads;
 use crate::bridges::oidc::RelyingParty;
-use crate::catalog::issue::IssuanceJob;
+use crate::catalog::issue_job::IssuanceJob;
+use crate::catalog::media::MediaServices;
+use crate::catalog::media::job::MediaJob;
 use crate::catalog::model::CollectibleId;
 use crate::events::bus::Bus;
 use crate::events::relay::RelayJob;
 use crate::ledger::Ledger;
+use crate::ledger::checkpoint::LedgerKeys;
 use crate::ledger::embedded::EmbeddedLedger;
+use crate::ledger::evm::EvmLedger;
+use crate::ledger::ledgers::{LedgerParts, Ledgers};
+use crate::ledger::simulator;
 use crate::platform::Platform;
 use crate::platform::address::Block;
 use crate::platform::fault::Fault;
@@ -64,36 +71,54 @@ pub struct App {
     pub lanes: Arc<Lanes>,
     pub sales: Arc<SalesServices>,
     pub sso: Arc<SsoServices>,
+    pub media: Arc<MediaServices>,
     pub bus: Bus,
-    pub ledger: Arc<dyn Ledger>,
+    pub ledgers: Arc<Ledgers>,
+    pub ledger_keys: LedgerKeys,
+    /// Beside the embedded one, if the house has it.
+    pub evm: Option<Arc<EvmLedger>>,
     pub schema: ApiSchema,
     jobs: Vec<Arc<dyn Job>>,
     development: bool,
 }
 
+/// What reaches out of the house, by who needs it.
+pub struct Services {
+    pub sales: SalesServices,
+    pub wallets: WalletServices,
+    pub media: MediaServices,
+}
+
 impl App {
     /// `public_url` is the web origin that browsers know the server under; in development their own word for it will do.
     pub fn new(
-        platform: Platform,
+        platform: Arc<Platform>,
         secrets: &Secrets,
-        sales: SalesServices,
-        wallets: WalletServices,
+        services: Services,
+        ledgers: LedgerParts,
         development: bool,
         public_url: Option<&str>,
     ) -> Result<Self> {
-        let platform = Arc::new(platform);
         let tokens = Arc::new(Tokens::new(secrets, platform.clock.clone())?);
         let standings = Arc::new(Standings::new(platform.clone()));
         let hosts = Arc::new(Hosts::new(platform.clone()));
         let lanes = Arc::new(Lanes::new(platform.clone()));
+        let Services { sales, wallets, media } = services;
         let sales = Arc::new(sales);
         let reach = if development { Reach::Anywhere } else { Reach::Public };
         let relying_party =
             RelyingParty::new(Outbound::new(reach)?, platform.clock.clone(), platform.randomness.clone());
         let sso_services = Arc::new(SsoServices::new(relying_party, public_url, development)?);
+        let media = Arc::new(media);
         let bus = Bus::default();
-        let embedded = Arc::new(EmbeddedLedger::new(platform.clone()));
-        let ledger: Arc<dyn Ledger> = embedded.clone();
+        let ledger_keys = LedgerKeys::new(&platform.master_key, secrets.ledger_key_generation)?;
+        let embedded = Arc::new(EmbeddedLedger::new(platform.clone(), ledger_keys.clone()));
+        let LedgerParts { chosen, faults, evm } = ledgers;
+        let evm = evm.map(Arc::new);
+        let mut ledgers: Vec<Arc<dyn Ledger>> = vec![embedded.clone()];
+        ledgers.extend(evm.clone().map(|evm| evm as Arc<dyn Ledger>));
+        let ledgers = ledgers.into_iter().map(|ledger| simulator::wrap(ledger, faults.as_ref()));
+        let ledgers = Arc::new(Ledgers::new(chosen, ledgers)?);
         let schema = schema::builder()
             .data(platform.clone())
             .data(tokens.clone())
@@ -103,23 +128,28 @@ impl App {
             .data(sales.clone())
             .data(sso_services.clone())
             .data(Arc::new(wallets))
+            .data(media.clone())
             .data::<Arc<dyn Unfinished>>(Arc::new(OpenBusiness))
             .data(bus.clone())
+            .data(ledgers.clone())
+            .data(ledger_keys.clone())
             .finish();
-        let jobs: Vec<Arc<dyn Job>> = vec![
-            embedded,
-            Arc::new(IssuanceJob { platform: platform.clone(), ledger: ledger.clone() }),
-            Arc::new(TransferJob {
-                platform: platform.clone(),
-                ledger: ledger.clone(),
-                arrivals: Arc::new(ToItsCause),
-            }),
+        let mut jobs: Vec<Arc<dyn Job>> = vec![embedded];
+        jobs.extend(evm.iter().flat_map(|evm| evm.jobs()));
+        for ledger in ledgers.iter() {
+            let (platform, ledger) = (platform.clone(), ledger.clone());
+            jobs.push(Arc::new(IssuanceJob { platform: platform.clone(), ledger: ledger.clone() }));
+            jobs.push(Arc::new(TransferJob { platform, ledger, arrivals: Arc::new(ToItsCause) }));
+        }
+        let others: [Arc<dyn Job>; 6] = [
+            Arc::new(MediaJob { platform: platform.clone(), services: media.clone() }),
             Arc::new(OrderExpiryJob { platform: platform.clone() }),
             Arc::new(QualificationExpiryJob { platform: platform.clone() }),
             Arc::new(RelayJob { platform: platform.clone(), bus: bus.clone() }),
             Arc::new(AuditChainJob { platform: platform.clone() }),
             Arc::new(Sweeper::new(platform.clone())),
         ];
+        jobs.extend(others);
         Ok(Self {
             platform,
             tokens,
@@ -128,8 +158,11 @@ impl App {
             lanes,
             sales,
             sso: sso_services,
+            media,
             bus,
-            ledger,
+            ledgers,
+            ledger_keys,
+            evm,
             schema,
             jobs,
             development,
@@ -142,8 +175,14 @@ impl App {
         let proxies: Arc<[Block]> = settings.proxies.clone().into();
         let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
         let downloads = transport::for_pages(downloads::router(self.platform.clone()), &settings.origins);
+        let media = transport::for_pages(media::router(self.platform.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), gate.clone(), settings, shutdown)?;
-        let surface = Surface { platform: self.platform.clone(), tokens: self.tokens.clone(), metrics };
+        let surface = Surface {
+            platform: self.platform.clone(),
+            tokens: self.tokens.clone(),
+            ledger_keys: self.ledger_keys.clone(),
+            metrics,
+        };
         let sign_on = SignOn {
             platform: self.platform.clone(),
             services: self.sso.clone(),
@@ -154,6 +193,7 @@ impl App {
             .merge(uploads)
             .merge(sso::router(sign_on))
             .merge(downloads)
+            .merge(media)
             .merge(server::router(surface))
             .merge(oauth::router(OAuth { gate: gate.clone(), proxies: proxies.clone() }))
             .merge(exports::router(Exports { gate, proxies })))
@@ -182,7 +222,13 @@ impl App {
     /// One turn of every job for one enterprise, in this very task. For commands that wait for its results.
     pub async fn work_for(&self, tenant: EnterpriseId) -> Result<(), Fault> {
         for job in &self.jobs {
-            job.work(tenant).await?;
+            match job.work(tenant).await {
+                // A ledger that did not answer is asked again in the next turn.
+                Err(fault @ (Fault::Unavailable(_) | Fault::TimedOut)) => {
+                    tracing::warn!(job = job.name(), "a turn failed: {}", fault.with_causes());
+                }
+                done => done?,
+            }
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
         Ok(())
@@ -199,10 +245,19 @@ impl App {
                     return Err(fault);
                 }
             }
+            let mut rest = Duration::from_millis(1);
             if served == 0 {
-                return Ok(());
+                // What is asked about again in a moment is not settled yet.
+                let mut next = None;
+                for job in &self.jobs {
+                    next = worker::soon(&**job).await?.into_iter().chain(next).min();
+                }
+                match next {
+                    Some(soon) => rest = rest.max(soon),
+                    None => return Ok(()),
+                }
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(rest).await;
         }
     }
 }

@@ -157,6 +157,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    collectible_changes (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        collectible_id -> Uuid,
+        version -> Integer,
+        action -> Text,
+        actor_kind -> Text,
+        actor_id -> Uuid,
+        fields -> Json,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     collectible_stocks (tenant_id, collectible_id) {
         tenant_id -> Uuid,
         collectible_id -> Uuid,
@@ -182,11 +196,18 @@ diesel::table! {
         first_serial -> Integer,
         state -> Text,
         review_remark -> Nullable<Text>,
-        operation_id -> Nullable<Uuid>,
         issued_count -> Integer,
         version -> Integer,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        cover_id -> Nullable<Uuid>,
+        media_id -> Nullable<Uuid>,
+        media_sm3 -> Nullable<Bytea>,
+        copyright_proof_id -> Nullable<Uuid>,
+        filing_number -> Text,
+        flag -> Text,
+        metadata -> Text,
+        attributes -> Json,
     }
 }
 
@@ -308,6 +329,65 @@ diesel::table! {
 }
 
 diesel::table! {
+    evm_accounts (chain_id, address) {
+        chain_id -> BigInt,
+        address -> Bytea,
+        lease_holder -> Nullable<Uuid>,
+        lease_until -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    evm_attempts (tenant_id, transaction_id, hash) {
+        tenant_id -> Uuid,
+        transaction_id -> Uuid,
+        hash -> Bytea,
+        nonce -> BigInt,
+        max_fee -> BigInt,
+        tip -> BigInt,
+        created_at -> Timestamptz,
+        sent_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    evm_operations (tenant_id, operation_id) {
+        tenant_id -> Uuid,
+        operation_id -> Uuid,
+        sequence_id -> Uuid,
+        kind -> Text,
+        collectible_id -> Uuid,
+        payload -> Text,
+        state -> Text,
+        reverts -> Integer,
+        transaction_id -> Nullable<Uuid>,
+        block_number -> Nullable<BigInt>,
+        log_index -> Nullable<Integer>,
+        transaction_hash -> Nullable<Bytea>,
+        reason -> Nullable<Text>,
+        submitted_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    evm_transactions (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        chain_id -> BigInt,
+        contract -> Bytea,
+        gas_limit -> BigInt,
+        state -> Text,
+        account -> Nullable<Bytea>,
+        nonce -> Nullable<BigInt>,
+        block_number -> Nullable<BigInt>,
+        block_hash -> Nullable<Bytea>,
+        transaction_hash -> Nullable<Bytea>,
+        missing_since -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     holder_identities (tenant_id, kind, key_hash) {
         tenant_id -> Uuid,
         kind -> Text,
@@ -366,6 +446,34 @@ diesel::table! {
 }
 
 diesel::table! {
+    issuance_batches (tenant_id, collectible_id, number) {
+        tenant_id -> Uuid,
+        collectible_id -> Uuid,
+        number -> Integer,
+        operation_id -> Uuid,
+        first_serial -> Integer,
+        count -> Integer,
+        refusals -> Integer,
+        state -> Text,
+    }
+}
+
+diesel::table! {
+    issuances (tenant_id, collectible_id) {
+        tenant_id -> Uuid,
+        collectible_id -> Uuid,
+        ledger -> Text,
+        operation_id -> Uuid,
+        batch_count -> Integer,
+        confirmed_count -> Integer,
+        failure -> Nullable<Text>,
+        attempts -> Integer,
+        due_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     items (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -383,10 +491,20 @@ diesel::table! {
         tenant_id -> Uuid,
         number -> BigInt,
         previous_hash -> Bytea,
-        operations_hash -> Bytea,
         hash -> Bytea,
         operation_count -> Integer,
         sealed_at -> Timestamptz,
+        operations_root -> Bytea,
+        subtrees -> Bytea,
+    }
+}
+
+diesel::table! {
+    ledger_checkpoints (tenant_id, tree_size) {
+        tenant_id -> Uuid,
+        tree_size -> BigInt,
+        note -> Text,
+        created_at -> Timestamptz,
     }
 }
 
@@ -395,11 +513,19 @@ diesel::table! {
         tenant_id -> Uuid,
         operation_id -> Uuid,
         kind -> Text,
-        payload -> Text,
+        payload -> Nullable<Text>,
         state -> Text,
         block_number -> Nullable<BigInt>,
         position -> Nullable<Integer>,
         submitted_at -> Timestamptz,
+        collectible_id -> Uuid,
+        first_serial -> Integer,
+        piece_count -> Integer,
+        from_holder_id -> Nullable<Uuid>,
+        to_holder_id -> Nullable<Uuid>,
+        ordinal -> Integer,
+        leaf -> Nullable<Bytea>,
+        refusal -> Nullable<Text>,
     }
 }
 
@@ -409,6 +535,30 @@ diesel::table! {
         key -> Text,
         subject_id -> Uuid,
         digest -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    media (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        file_name -> Text,
+        media_type -> Text,
+        size -> BigInt,
+        sha256 -> Nullable<Bytea>,
+        sm3 -> Nullable<Bytea>,
+        width -> Nullable<Integer>,
+        height -> Nullable<Integer>,
+        state -> Text,
+        same_as -> Nullable<Uuid>,
+        moderation -> Text,
+        moderation_remark -> Nullable<Text>,
+        thumbnail -> Text,
+        published_at -> Nullable<Timestamptz>,
+        attempts -> Integer,
+        due_at -> Timestamptz,
+        version -> Integer,
         created_at -> Timestamptz,
     }
 }
@@ -651,6 +801,21 @@ diesel::table! {
         version -> Integer,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        cover_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    series_changes (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        series_id -> Uuid,
+        version -> Integer,
+        action -> Text,
+        actor_kind -> Text,
+        actor_id -> Uuid,
+        fields -> Json,
+        created_at -> Timestamptz,
     }
 }
 
@@ -789,6 +954,7 @@ diesel::table! {
         version -> Integer,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        ledger -> Text,
     }
 }
 
@@ -826,66 +992,3 @@ diesel::table! {
         created_at -> Timestamptz,
     }
 }
-
-diesel::allow_tables_to_appear_in_same_query!(
-    activities,
-    airdrops,
-    allotments,
-    api_client_secrets,
-    api_clients,
-    audit_links,
-    audit_records,
-    audit_waiting,
-    branches,
-    chance_entries,
-    claims,
-    collectible_stocks,
-    collectibles,
-    data_keys,
-    directory_entries,
-    documents,
-    domains,
-    draw_lanes,
-    draws,
-    enterprises,
-    event_sequences,
-    events,
-    holder_identities,
-    holders,
-    idempotency_keys,
-    invitations,
-    items,
-    ledger_blocks,
-    ledger_operations,
-    manifest_entries,
-    merchants,
-    offers,
-    operators,
-    order_lines,
-    orders,
-    outbox,
-    participants,
-    payments,
-    persons,
-    prize_plans,
-    prizes,
-    purchase_tallies,
-    qualifications,
-    real_name_verifications,
-    recovery_codes,
-    refresh_tokens,
-    reviews,
-    series,
-    sessions,
-    sso_attempts,
-    sso_connections,
-    sso_keys,
-    sso_origins,
-    sso_tickets,
-    stock_entries,
-    throttles,
-    transfers,
-    used_assertions,
-    verification_codes,
-    wechat_apps,
-);

@@ -24,6 +24,8 @@ use crate::schema::{activities, airdrops, participants, prize_plans, prizes};
 use crate::tenancy::scope::TenantTx;
 use crate::wallets::model::HolderId;
 
+diesel::allow_tables_to_appear_in_same_query!(prize_plans, prizes);
+
 pub struct NewActivity<'a> {
     pub id: ActivityId,
     pub kind: ActivityKind,

@@ -9,6 +9,8 @@ use crate::activities::model::{ActivityId, AirdropId, ClaimId, DrawId, PrizeId};
 use crate::api::context::ContextExt;
 use crate::api::transport::raise;
 use crate::catalog::graphql::{CollectibleObject, SeriesObject};
+use crate::catalog::media::graphql::{self as media, MediaObject};
+use crate::catalog::media::model::MediaId;
 use crate::catalog::model::{CollectibleId, SeriesId};
 use crate::platform::fault::Fault;
 use crate::platform::id;
@@ -34,6 +36,7 @@ pub enum Node {
     Qualification(QualificationObject),
     Series(SeriesObject),
     Collectible(CollectibleObject),
+    Media(MediaObject),
     Activity(ActivityObject),
     Prize(PrizeObject),
     Draw(DrawObject),
@@ -105,6 +108,7 @@ async fn fetch(ctx: &Context<'_>, id: &str) -> Result<Option<Node>, Fault> {
         }
         SeriesId::PREFIX => load!(SeriesId, CatalogRead, Series, SeriesObject),
         CollectibleId::PREFIX => load!(CollectibleId, CatalogRead, Collectible, CollectibleObject),
+        MediaId::PREFIX => media::look_up(ctx, MediaId::from_uuid(uuid)).await?.map(Node::Media),
         ActivityId::PREFIX => load!(ActivityId, ActivityRead, Activity, ActivityObject),
         PrizeId::PREFIX => load!(PrizeId, ActivityRead, Prize, PrizeObject),
         DrawId::PREFIX => load!(DrawId, ActivityRead, Draw, DrawObject),

@@ -13,20 +13,23 @@ use crate::api::context::ContextExt;
 use crate::api::payload;
 use crate::api::transport::raise;
 use crate::catalog::collectible;
-use crate::catalog::graphql::CollectibleObject;
-use crate::catalog::model::CollectibleId;
+use crate::catalog::graphql::{CollectibleObject, SeriesObject};
+use crate::catalog::media::graphql::MediaObject;
+use crate::catalog::media::model::MediaId;
+use crate::catalog::media::moderation;
+use crate::catalog::model::{CatalogErrorCode, CollectibleId, SeriesId};
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::page::{CreatedOrder, Page, PageRule};
 use crate::platform::refusal::Refusal;
 use crate::tenancy::graphql::EnterpriseObject;
-use crate::tenancy::graphql::qualifications::QualificationObject;
+use crate::tenancy::graphql::qualifications::{DocumentObject, QualificationObject};
 use crate::tenancy::loaders::Batch;
 use crate::tenancy::model::{
     Enterprise, EnterpriseId, QualificationId, Review, ReviewErrorCode, ReviewId, ReviewState, ReviewSubject,
     ReviewUserError,
 };
-use crate::tenancy::review::{self, Decision};
+use crate::tenancy::review::{self, Decision, ReviewFilter};
 use crate::tenancy::scope::{HouseScope, HouseTx};
 use crate::tenancy::standing::Standings;
 use crate::tenancy::store;
@@ -65,6 +68,7 @@ impl ReviewObject {
             ReviewSubject::Activity => ActivityId::from_uuid(self.review.subject_id).to_string(),
             ReviewSubject::Enterprise => EnterpriseId::from_uuid(self.review.subject_id).to_string(),
             ReviewSubject::Qualification => QualificationId::from_uuid(self.review.subject_id).to_string(),
+            ReviewSubject::Media => MediaId::from_uuid(self.review.subject_id).to_string(),
         }
     }
 
@@ -73,6 +77,25 @@ impl ReviewObject {
     async fn subject(&self, ctx: &Context<'_>) -> Result<Option<Reviewed>> {
         let house = ctx.request().house().map_err(raise)?;
         self.look(ctx.platform(), house).await.map_err(raise)
+    }
+
+    /// The media that it is about: all that a collectible will show, or the one that moderation is unsure of. Each is a
+    /// look into its enterprise, so ask for them one review at a time.
+    async fn media(&self, ctx: &Context<'_>) -> Result<Vec<MediaObject>> {
+        let house = ctx.request().house().map_err(raise)?;
+        self.look_at_media(ctx.platform(), house).await.map_err(raise)
+    }
+
+    /// The document that shows whose a collectible's work is (版权证明), if one was handed in with it.
+    async fn copyright_proof(&self, ctx: &Context<'_>) -> Result<Option<DocumentObject>> {
+        let house = ctx.request().house().map_err(raise)?;
+        self.look_at_proof(ctx.platform(), house).await.map_err(raise)
+    }
+
+    /// The series that a collectible belongs to: with the collectible its words become fixed, too.
+    async fn series(&self, ctx: &Context<'_>) -> Result<Option<SeriesObject>> {
+        let house = ctx.request().house().map_err(raise)?;
+        self.look_at_series(ctx.platform(), house).await.map_err(raise)
     }
 
     /// Where it stands.
@@ -102,6 +125,7 @@ pub enum Reviewed {
     Enterprise(EnterpriseObject),
     Qualification(QualificationObject),
     Collectible(CollectibleObject),
+    Media(MediaObject),
     Activity(ActivityObject),
 }
 
@@ -120,12 +144,64 @@ impl ReviewObject {
                 let found = CollectibleId::fetch(&tx, &[id]).await?.remove(&id);
                 found.map(CollectibleObject).map(Reviewed::Collectible)
             }
+            ReviewSubject::Media => {
+                let id = MediaId::from_uuid(subject);
+                MediaId::fetch(&tx, &[id]).await?.remove(&id).map(MediaObject).map(Reviewed::Media)
+            }
             ReviewSubject::Activity => {
                 let id = ActivityId::from_uuid(subject);
                 let found = ActivityId::fetch(&tx, &[id]).await?.remove(&id);
                 found.map(ActivityObject).map(Reviewed::Activity)
             }
         })
+    }
+
+    async fn look_at_media(
+        &self,
+        platform: &Platform,
+        house: &HouseScope,
+    ) -> std::result::Result<Vec<MediaObject>, Fault> {
+        let tx = house.read_within(&platform.database, self.review.tenant_id).await?;
+        let subject = self.review.subject_id;
+        let ids: Vec<MediaId> = match self.review.subject_kind {
+            ReviewSubject::Media => vec![MediaId::from_uuid(subject)],
+            ReviewSubject::Collectible => collectible::shows(&tx, CollectibleId::from_uuid(subject)).await?,
+            ReviewSubject::Activity | ReviewSubject::Enterprise | ReviewSubject::Qualification => Vec::new(),
+        };
+        let mut found = MediaId::fetch(&tx, &ids).await?;
+        Ok(ids.iter().filter_map(|id| found.remove(id)).map(MediaObject).collect())
+    }
+
+    async fn look_at_series(
+        &self,
+        platform: &Platform,
+        house: &HouseScope,
+    ) -> std::result::Result<Option<SeriesObject>, Fault> {
+        if self.review.subject_kind != ReviewSubject::Collectible {
+            return Ok(None);
+        }
+        let tx = house.read_within(&platform.database, self.review.tenant_id).await?;
+        let id = CollectibleId::from_uuid(self.review.subject_id);
+        let Some(collectible) = CollectibleId::fetch(&tx, &[id]).await?.remove(&id) else { return Ok(None) };
+        let series = SeriesId::fetch(&tx, &[collectible.series_id]).await?.remove(&collectible.series_id);
+        Ok(series.map(SeriesObject))
+    }
+
+    async fn look_at_proof(
+        &self,
+        platform: &Platform,
+        house: &HouseScope,
+    ) -> std::result::Result<Option<DocumentObject>, Fault> {
+        if self.review.subject_kind != ReviewSubject::Collectible {
+            return Ok(None);
+        }
+        let tenant = self.review.tenant_id;
+        let tx = house.read_within(&platform.database, tenant).await?;
+        let id = CollectibleId::from_uuid(self.review.subject_id);
+        let proof = CollectibleId::fetch(&tx, &[id]).await?.remove(&id).and_then(|found| found.copyright_proof_id);
+        let Some(proof) = proof else { return Ok(None) };
+        let found = store::documents::by_id(&tx, &[proof]).await?.remove(&proof);
+        Ok(found.map(|document| DocumentObject::new(tenant, document)))
     }
 }
 
@@ -134,6 +210,8 @@ impl ReviewObject {
 pub struct ReviewFilterInput {
     /// Only those in this state.
     pub state: Option<ReviewState>,
+    /// Only those about this kind of thing: `COLLECTIBLE` for what is to be issued.
+    pub subject_kind: Option<ReviewSubject>,
 }
 
 #[derive(Default)]
@@ -162,13 +240,14 @@ impl ReviewQuery {
         before: Option<String>,
     ) -> Result<List<ReviewObject>> {
         ctx.request().house().map_err(raise)?;
-        let state = filter.unwrap_or_default().state;
+        let filter = filter.unwrap_or_default();
+        let filter = ReviewFilter { state: filter.state, kind: filter.subject_kind };
         let page = Page::new(REVIEW_PAGES, CreatedOrder::CreatedAtAsc, &arguments(first, after, last, before))
             .map_err(raise)?;
         let tx = HouseTx::read(&ctx.platform().database).await.map_err(raise)?;
-        let rows = review::list(&tx, state, &page).await.map_err(raise)?;
+        let rows = review::list(&tx, filter, &page).await.map_err(raise)?;
         let wants_total = crate::api::connection::wants_total(ctx);
-        let total = if wants_total { review::count(&tx, state).await.map_err(raise)? } else { 0 };
+        let total = if wants_total { review::count(&tx, filter).await.map_err(raise)? } else { 0 };
         let mut tenants: Vec<_> = rows.iter().map(|row| row.tenant_id).collect();
         tenants.dedup();
         let enterprises = store::enterprises_by_id(&tx, &tenants).await.map_err(raise)?;
@@ -254,10 +333,21 @@ pub async fn decide(
     let review = review::decide_in(&tx, open.id, decision).await?;
     match review.subject_kind {
         ReviewSubject::Collectible => {
-            heard(collectible::decided_in(&tx, CollectibleId::from_uuid(review.subject_id), decision).await)?;
+            let heard_of = collectible::decided_in(&tx, CollectibleId::from_uuid(review.subject_id), decision).await;
+            if let Err(Refusal::Problems(problems)) = &heard_of
+                && problems.iter().all(|problem| {
+                    matches!(problem.code, CatalogErrorCode::MediaBlocked | CatalogErrorCode::MediaNotPassed)
+                })
+            {
+                return Err(Refusal::at("id", ReviewErrorCode::MediaNotPassed));
+            }
+            heard(heard_of)?;
         }
         ReviewSubject::Activity => {
             heard(activities::submit::decided_in(&tx, ActivityId::from_uuid(review.subject_id), decision).await)?;
+        }
+        ReviewSubject::Media => {
+            moderation::decided_in(&tx, MediaId::from_uuid(review.subject_id), decision).await?;
         }
         ReviewSubject::Enterprise => enterprise::decided_in(&tx, decision).await?,
         ReviewSubject::Qualification => {

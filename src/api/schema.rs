@@ -5,9 +5,12 @@ use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 use crate::activities::graphql::{ActivitiesMutation, ActivitiesQuery};
 use crate::api::node::NodeQuery;
 use crate::api::review::{ReviewMutation, ReviewQuery};
+use crate::catalog::graphql::designs::DesignMutation;
 use crate::catalog::graphql::{CatalogMutation, CatalogQuery};
+use crate::catalog::media::graphql::{MediaMutation, MediaQuery};
 use crate::catalog::subscription::CatalogSubscription;
 use crate::events::graphql::{EventsQuery, EventsSubscription};
+use crate::ledger::graphql::LedgerQuery;
 use crate::sales::graphql::{SalesMutation, SalesQuery};
 use crate::tenancy::graphql::{TenancyMutation, TenancyQuery};
 use crate::wallets::graphql::{WalletsMutation, WalletsQuery};
@@ -20,9 +23,11 @@ pub struct Query(
     TenancyQuery,
     ReviewQuery,
     CatalogQuery,
+    MediaQuery,
     ActivitiesQuery,
     SalesQuery,
     WalletsQuery,
+    LedgerQuery,
     EventsQuery,
 );
 
@@ -32,6 +37,8 @@ pub struct Mutation(
     TenancyMutation,
     ReviewMutation,
     CatalogMutation,
+    DesignMutation,
+    MediaMutation,
     ActivitiesMutation,
     SalesMutation,
     WalletsMutation,

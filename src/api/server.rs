@@ -11,6 +11,7 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 
+use crate::ledger::checkpoint::LedgerKeys;
 use crate::platform::Platform;
 use crate::tenancy::scope::HouseTx;
 use crate::tenancy::store;
@@ -20,6 +21,7 @@ use crate::tenancy::token::Tokens;
 pub struct Surface {
     pub platform: Arc<Platform>,
     pub tokens: Arc<Tokens>,
+    pub ledger_keys: LedgerKeys,
     pub metrics: PrometheusHandle,
 }
 
@@ -29,6 +31,7 @@ pub fn router(surface: Surface) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/.well-known/jwks.json", get(jwks))
+        .route("/.well-known/ledger-keys.json", get(ledger_keys))
         .with_state(surface)
 }
 
@@ -56,4 +59,9 @@ async fn metrics(State(surface): State<Surface>) -> Response {
 
 async fn jwks(State(surface): State<Surface>) -> Response {
     ([(header::CACHE_CONTROL, "public, max-age=300")], Json(surface.tokens.jwks().clone())).into_response()
+}
+
+/// The public keys that checkpoints of the ledger are checked with, old ones among them.
+async fn ledger_keys(State(surface): State<Surface>) -> Response {
+    ([(header::CACHE_CONTROL, "public, max-age=300")], Json(surface.ledger_keys.published())).into_response()
 }

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 /// How long an answer may take, from the connection to its last byte.
 const TIME: Duration = Duration::from_secs(5);
-/// No answer that a bridge reads has more than some two kilobytes.
+/// What most bridges read has some two kilobytes.
 const MAXIMUM_BYTES: usize = 64 * 1024;
 
 /// The client that bridges are given: it follows no redirects (a redirect would carry personal data and signatures
@@ -46,11 +46,17 @@ pub(super) enum Lost {
 pub(super) struct Exchange {
     pub http: Client,
     time: Duration,
+    maximum_bytes: usize,
 }
 
 impl Exchange {
     pub fn new(http: Client) -> Self {
-        Self { http, time: TIME }
+        Self { http, time: TIME, maximum_bytes: MAXIMUM_BYTES }
+    }
+
+    /// For answers that are larger, and take longer, than most.
+    pub fn allowing(self, time: Duration, maximum_bytes: usize) -> Self {
+        Self { time, maximum_bytes, ..self }
     }
 
     /// Sends a request and reads the JSON of its answer. The media type is not looked at: WeChat's JSON is text/plain.
@@ -81,7 +87,7 @@ impl Exchange {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(lost)? {
             body.extend_from_slice(&chunk);
-            if body.len() > MAXIMUM_BYTES {
+            if body.len() > self.maximum_bytes {
                 return Err(nonsense("it is too large"));
             }
         }
@@ -171,7 +177,7 @@ mod tests {
             let _held = listener.accept().await;
             std::future::pending::<()>().await;
         });
-        let exchange = Exchange { http: http.clone(), time: Duration::from_millis(50) };
+        let exchange = Exchange::new(http.clone()).allowing(Duration::from_millis(50), MAXIMUM_BYTES);
         let asked = exchange.ask::<Value>(http.get(&address).build().unwrap()).await;
         assert_eq!(asked, Err(Lost::Unreachable));
         silent.abort();

@@ -1,63 +1,82 @@
 //! A collectible is designed, submitted, and reviewed by the house.
 
-use crate::catalog::model::{CatalogErrorCode, Collectible, CollectibleId, CollectibleState, SeriesId};
-use crate::catalog::store::{self, NewCollectible, StateChange, Texts};
+use crate::catalog::history;
+use crate::catalog::media::model::{Media, MediaId};
+use crate::catalog::media::usage::{self, Place};
+use crate::catalog::model::design::Design;
+use crate::catalog::model::{CatalogErrorCode, Collectible, CollectibleId, CollectibleState};
+use crate::catalog::store::{self, StateChange};
+use crate::catalog::text;
 use crate::events::model::EventType;
 use crate::events::outbox::{self, NewEvent};
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
-use crate::tenancy::model::ReviewSubject;
+use crate::tenancy::model::{DocumentState, ReviewSubject};
 use crate::tenancy::permission::Permission;
 use crate::tenancy::review::Decision;
 use crate::tenancy::scope::{TenantScope, TenantTx};
+use crate::tenancy::store::documents;
 use crate::tenancy::{audit, review};
-
-/// The largest supply of one collectible.
-pub const MAXIMUM_SUPPLY: i32 = 10_000_000;
-
-#[derive(Clone, Debug)]
-pub struct CollectibleRequest {
-    pub series: SeriesId,
-    pub name_chinese: String,
-    pub name_english: String,
-    pub description_chinese: String,
-    pub description_english: String,
-    pub author: String,
-    pub image_url: String,
-    pub supply: i32,
-    pub first_serial: i32,
-}
 
 pub async fn create(
     platform: &Platform,
     scope: &TenantScope,
-    request: &CollectibleRequest,
+    design: &Design,
 ) -> Result<Collectible, Refusal<CatalogErrorCode>> {
     scope.require(Permission::CatalogManage)?;
-    let new = NewCollectible {
-        id: CollectibleId::generate(),
-        series_id: request.series,
-        texts: Texts {
-            name: (&request.name_chinese, &request.name_english),
-            description: (&request.description_chinese, &request.description_english),
-        },
-        author: &request.author,
-        image_url: &request.image_url,
-        supply: request.supply,
-        first_serial: request.first_serial,
-    };
-    check(&new)?;
-
+    text::check_collectible(design)?;
     let tx = scope.write(&platform.database).await?;
-    if store::series_by_id(&tx, &[request.series]).await?.is_empty() {
-        return Err(Refusal::at("seriesId", CatalogErrorCode::SeriesNotFound));
-    }
-    let collectible = store::insert_collectible_in(&tx, &new).await?;
+    check_named_in(&tx, design).await?;
+    let collectible = store::designs::insert_collectible_in(&tx, CollectibleId::generate(), design).await?;
     audit::record_in(&tx, "collectibleCreate", collectible.id.uuid(), None, &collectible).await?;
+    history::record_in(&tx, "collectibleCreate", None, &collectible).await?;
     announce_in(&tx, &collectible).await?;
     tx.commit().await?;
     Ok(collectible)
+}
+
+/// That everything a design names is there, the enterprise's own, and fit for its place.
+pub async fn check_named_in(tx: &TenantTx, design: &Design) -> Result<(), Refusal<CatalogErrorCode>> {
+    if store::series_by_id(tx, &[design.series_id]).await?.is_empty() {
+        return Err(Refusal::at("seriesId", CatalogErrorCode::SeriesNotFound));
+    }
+    if let Some(proof) = design.copyright_proof_id {
+        let found = documents::by_id(tx, &[proof]).await?.remove(&proof);
+        if found.is_none_or(|document| document.state != DocumentState::Stored) {
+            return Err(Refusal::at("copyrightProofId", CatalogErrorCode::DocumentNotFound));
+        }
+    }
+    hold_media_in(tx, design).await.map(|_| ())
+}
+
+async fn hold_media_in(tx: &TenantTx, design: &Design) -> Result<Vec<Media>, Refusal<CatalogErrorCode>> {
+    usage::hold_in(tx, &[("coverId", Place::Cover, design.cover_id), ("mediaId", Place::Work, design.media_id)]).await
+}
+
+/// Everything that is shown of a collectible: its own media and its series' cover. All of it has passed.
+pub async fn shown_in(tx: &TenantTx, collectible: &Collectible) -> Result<Vec<Media>, Refusal<CatalogErrorCode>> {
+    let series = store::designs::lock_series_in(tx, collectible.series_id).await?;
+    let series = series.ok_or_else(|| Refusal::at("id", CatalogErrorCode::SeriesNotFound))?;
+    let named = [
+        ("id", Place::Cover, collectible.cover_id),
+        ("id", Place::Work, collectible.media_id),
+        ("id", Place::Cover, series.cover_id),
+    ];
+    let media = usage::hold_in(tx, &named).await?;
+    usage::require_passed(&media)?;
+    Ok(media)
+}
+
+/// The IDs of everything that is shown of a collectible, for whoever is to judge it.
+pub async fn shows(tx: &TenantTx, id: CollectibleId) -> Result<Vec<MediaId>, Fault> {
+    let Some(collectible) = store::collectibles_by_id(tx, &[id]).await?.remove(&id) else { return Ok(Vec::new()) };
+    let series = store::series_by_id(tx, &[collectible.series_id]).await?.remove(&collectible.series_id);
+    let series_cover = series.and_then(|series| series.cover_id);
+    let mut ids: Vec<MediaId> =
+        [collectible.media_id, collectible.cover_id, series_cover].into_iter().flatten().collect();
+    ids.dedup();
+    Ok(ids)
 }
 
 /// Hands a draft to the house. From here on it is frozen.
@@ -72,6 +91,7 @@ pub async fn submit(
     if !before.state.may_be_submitted() {
         return Err(Refusal::at("id", CatalogErrorCode::WrongState));
     }
+    shown_in(&tx, &before).await?;
     review::open_in(&tx, ReviewSubject::Collectible, id.uuid()).await?;
     let after = move_in(&tx, &before, CollectibleState::InReview, None, "collectibleSubmit").await?;
     tx.commit().await?;
@@ -89,6 +109,12 @@ pub async fn decided_in(
         return Err(Refusal::code(CatalogErrorCode::WrongState));
     }
     let state = if decision.approved { CollectibleState::Approved } else { CollectibleState::Rejected };
+    if decision.approved {
+        let shown = shown_in(tx, &before).await?;
+        let work = shown.iter().find(|medium| Some(medium.id) == before.media_id);
+        store::designs::freeze_media_in(tx, id, work.and_then(|medium| medium.sm3.clone())).await?;
+        usage::publish_in(tx, &shown).await?;
+    }
     move_in(tx, &before, state, decision.remark.clone(), "collectibleReview").await?;
     Ok(())
 }
@@ -106,10 +132,10 @@ async fn move_in(
     review_remark: Option<String>,
     action: &'static str,
 ) -> Result<Collectible, Fault> {
-    let change =
-        StateChange { state, review_remark, operation_id: before.operation_id, issued_count: before.issued_count };
+    let change = StateChange { state, review_remark, issued_count: before.issued_count };
     let after = store::set_state_in(tx, before.id, change).await?;
     audit::record_in(tx, action, after.id.uuid(), Some(before), &after).await?;
+    history::record_in(tx, action, Some(before), &after).await?;
     announce_in(tx, &after).await?;
     Ok(after)
 }
@@ -124,66 +150,4 @@ pub async fn announce_in(tx: &TenantTx, collectible: &Collectible) -> Result<(),
     });
     outbox::emit_in(tx, NewEvent::new(EventType::CollectibleChanged, collectible.id.uuid(), collectible.version, data)?)
         .await
-}
-
-pub fn check_texts(texts: &Texts<'_>) -> Result<(), Refusal<CatalogErrorCode>> {
-    for (field, name) in [("name.chinese", texts.name.0), ("name.english", texts.name.1)] {
-        if name.trim().is_empty() || name.chars().count() > 30 {
-            return Err(Refusal::explained(
-                field,
-                CatalogErrorCode::InvalidInput,
-                "名称须为 1 到 30 个字符。",
-                "A name has 1 to 30 characters.",
-            ));
-        }
-    }
-    for (field, text) in [("description.chinese", texts.description.0), ("description.english", texts.description.1)] {
-        if text.chars().count() > 500 {
-            return Err(Refusal::explained(
-                field,
-                CatalogErrorCode::InvalidInput,
-                "描述不能超过 500 个字符。",
-                "A description has at most 500 characters.",
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn check(new: &NewCollectible<'_>) -> Result<(), Refusal<CatalogErrorCode>> {
-    use CatalogErrorCode::InvalidInput;
-    check_texts(&new.texts)?;
-    if new.author.trim().is_empty() || new.author.chars().count() > 30 {
-        return Err(Refusal::explained(
-            "author",
-            InvalidInput,
-            "作者须为 1 到 30 个字符。",
-            "An author has 1 to 30 characters.",
-        ));
-    }
-    if new.image_url.len() > 1024 || !(new.image_url.is_empty() || new.image_url.starts_with("https://")) {
-        return Err(Refusal::explained(
-            "imageUrl",
-            InvalidInput,
-            "图片地址须为 https 地址，且不超过 1024 字节。",
-            "An image address begins with https:// and has at most 1024 bytes.",
-        ));
-    }
-    if !(1..=MAXIMUM_SUPPLY).contains(&new.supply) {
-        return Err(Refusal::explained(
-            "supply",
-            InvalidInput,
-            "发行量须为 1 到 10,000,000。",
-            "A supply lies between 1 and 10,000,000.",
-        ));
-    }
-    if !(0..=1).contains(&new.first_serial) {
-        return Err(Refusal::explained(
-            "firstSerial",
-            InvalidInput,
-            "编号须从 0 或 1 开始。",
-            "Serial numbers begin at 0 or at 1.",
-        ));
-    }
-    Ok(())
 }

@@ -1,23 +1,36 @@
 //! The catalogue in GraphQL: decode, call, map.
 
+pub mod designs;
+pub mod history;
+
+use std::sync::Arc;
+
 use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
 use chrono::{DateTime, Utc};
 
 use crate::api::connection::{List, arguments, connect, wants_total};
 use crate::api::context::{ContextExt, read};
 use crate::api::payload;
-use crate::api::text::{LocalizedText, LocalizedTextInput};
+use crate::api::text::LocalizedText;
 use crate::api::transport::raise;
-use crate::catalog::collectible::{self, CollectibleRequest};
+use crate::catalog::collectible;
+use crate::catalog::graphql::history::{ChangeObject, HISTORY_PAGES};
+use crate::catalog::issuance::Issuance;
 use crate::catalog::issue;
-use crate::catalog::loaders::{CollectiblesOf, StockOf};
+use crate::catalog::loaders::{CollectiblesOf, IssuanceOf, StockOf};
+use crate::catalog::media::graphql::MediaObject;
+use crate::catalog::media::model::MediaId;
+use crate::catalog::model::design::{Attribute, Attributes};
 use crate::catalog::model::{
     Allotment, AllotmentId, CatalogUserError, Collectible, CollectibleId, CollectibleState, CollectibleStock, Series,
     SeriesId,
 };
-use crate::catalog::series::{self, SeriesRequest};
 use crate::catalog::store::{self, CollectibleFilter};
+use crate::ledger::ledgers::Ledgers;
+use crate::ledger::model::LedgerKind;
 use crate::platform::page::{CreatedOrder, Page, PageRule};
+use crate::platform::vault::hex;
+use crate::tenancy::graphql::qualifications::{DocumentObject, look_up_document};
 use crate::tenancy::permission::Permission;
 
 const SERIES_PAGES: PageRule = PageRule { list: "seriesList", default: 20, maximum: 100 };
@@ -47,6 +60,32 @@ impl SeriesObject {
     async fn collectibles(&self, ctx: &Context<'_>) -> Result<Vec<CollectibleObject>> {
         let rows = ctx.loaders().one(CollectiblesOf(self.0.id)).await.map_err(raise)?.unwrap_or_default();
         Ok(rows.into_iter().map(CollectibleObject).collect())
+    }
+
+    /// A picture that stands for it, as far as the caller may see it.
+    async fn cover(&self, ctx: &Context<'_>) -> Result<Option<MediaObject>> {
+        find_media(ctx, self.0.cover_id).await
+    }
+
+    /// Every change of it, newest first. For the enterprise, with `CATALOG_READ`; everybody else sees what it is now.
+    async fn history(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<List<ChangeObject>> {
+        ctx.request().enterprise().and_then(|scope| scope.require(Permission::CatalogRead)).map_err(raise)?;
+        let arguments = arguments(first, after, last, before);
+        let page = Page::new(HISTORY_PAGES, CreatedOrder::CreatedAtDesc, &arguments).map_err(raise)?;
+        let tx = read(ctx).await?;
+        let rows = store::changes::list_of_series(&tx, self.0.id, &page).await.map_err(raise)?;
+        let total = match wants_total(ctx) {
+            true => store::changes::count_of_series(&tx, self.0.id).await.map_err(raise)?,
+            false => 0,
+        };
+        Ok(connect(&page, rows, total, |row| row.id, ChangeObject::from))
     }
 
     /// Counts up with every change.
@@ -90,7 +129,49 @@ impl CollectibleObject {
         &self.0.author
     }
 
-    /// Where its picture is, or nothing.
+    /// The work itself, as far as the caller may see it.
+    async fn media(&self, ctx: &Context<'_>) -> Result<Option<MediaObject>> {
+        find_media(ctx, self.0.media_id).await
+    }
+
+    /// A picture that stands for it, as far as the caller may see it.
+    async fn cover(&self, ctx: &Context<'_>) -> Result<Option<MediaObject>> {
+        find_media(ctx, self.0.cover_id).await
+    }
+
+    /// The SM3 of the work in hexadecimal, as it was approved; nothing before that.
+    async fn media_sm3(&self) -> Option<String> {
+        self.0.media_sm3.as_deref().map(hex)
+    }
+
+    /// The document that shows whose the work is (版权证明). For the enterprise, with `ENTERPRISE_READ`.
+    async fn copyright_proof(&self, ctx: &Context<'_>) -> Result<Option<DocumentObject>> {
+        let Some(id) = self.0.copyright_proof_id else { return Ok(None) };
+        look_up_document(ctx, id).await.map_err(raise)
+    }
+
+    /// The filing number that is shown with it (备案号), or nothing.
+    async fn filing_number(&self) -> Option<&str> {
+        Some(self.0.filing_number.as_str()).filter(|number| !number.is_empty())
+    }
+
+    /// A mark for whoever displays it, or nothing.
+    async fn flag(&self) -> Option<&str> {
+        Some(self.0.flag.as_str()).filter(|flag| !flag.is_empty())
+    }
+
+    /// Anything else that is kept with it, or nothing.
+    async fn metadata(&self) -> Option<&str> {
+        Some(self.0.metadata.as_str()).filter(|metadata| !metadata.is_empty())
+    }
+
+    /// What is said of it beside its description, in its order.
+    async fn attributes(&self) -> Vec<AttributeObject> {
+        let Attributes(attributes) = self.0.attributes.clone();
+        attributes.into_iter().map(|Attribute { name, value }| AttributeObject { name, value }).collect()
+    }
+
+    /// The address of a picture that lies elsewhere, or nothing. Newer collectibles have `media` and `cover`.
     async fn image_url(&self) -> Option<&str> {
         Some(self.0.image_url.as_str()).filter(|url| !url.is_empty())
     }
@@ -115,6 +196,15 @@ impl CollectibleObject {
         self.0.issued_count
     }
 
+    /// How it gets onto its ledger, once that has started; to the enterprise. As it stands now, also where the collectible is
+    /// told of as it was.
+    async fn issuance(&self, ctx: &Context<'_>) -> Result<Option<IssuanceObject>> {
+        if ctx.request().enterprise().is_err() {
+            return Ok(None);
+        }
+        Ok(ctx.loaders().one(IssuanceOf(self.0.id)).await.map_err(raise)?.map(IssuanceObject))
+    }
+
     /// What the house said of it, to the enterprise.
     async fn review_remark(&self, ctx: &Context<'_>) -> Option<&str> {
         ctx.request().enterprise().ok()?;
@@ -126,6 +216,27 @@ impl CollectibleObject {
         ctx.loaders().required(StockOf(self.0.id)).await.map(StockObject::from).map_err(raise)
     }
 
+    /// Every change of it, newest first. For the enterprise, with `CATALOG_READ`; everybody else sees what it is now.
+    async fn history(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<List<ChangeObject>> {
+        ctx.request().enterprise().and_then(|scope| scope.require(Permission::CatalogRead)).map_err(raise)?;
+        let arguments = arguments(first, after, last, before);
+        let page = Page::new(HISTORY_PAGES, CreatedOrder::CreatedAtDesc, &arguments).map_err(raise)?;
+        let tx = read(ctx).await?;
+        let rows = store::changes::list_of_collectible(&tx, self.0.id, &page).await.map_err(raise)?;
+        let total = match wants_total(ctx) {
+            true => store::changes::count_of_collectible(&tx, self.0.id).await.map_err(raise)?,
+            false => 0,
+        };
+        Ok(connect(&page, rows, total, |row| row.id, ChangeObject::from))
+    }
+
     /// Counts up with every change.
     async fn version(&self) -> i32 {
         self.0.version
@@ -135,6 +246,48 @@ impl CollectibleObject {
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
     }
+}
+
+pub struct IssuanceObject(pub Issuance);
+
+/// How a collectible gets onto its ledger (发行上链): in batches of at most 1,000 pieces.
+#[Object(name = "Issuance")]
+impl IssuanceObject {
+    /// The ledger that keeps its pieces, chosen when the issuance started.
+    async fn ledger(&self) -> LedgerKind {
+        self.0.ledger
+    }
+
+    /// How many batches there are in all.
+    async fn batch_count(&self) -> i32 {
+        self.0.batch_count
+    }
+
+    /// How many of them the ledger has confirmed.
+    async fn confirmed_batch_count(&self) -> i32 {
+        self.0.confirmed_count
+    }
+
+    /// Why the ledger refused, where it did; `collectibleIssue` tries again.
+    async fn failure(&self) -> Option<&str> {
+        self.0.failure.as_deref()
+    }
+}
+
+/// One thing that is said of a collectible beside its description.
+#[derive(SimpleObject)]
+#[graphql(name = "Attribute")]
+pub struct AttributeObject {
+    /// What it is about.
+    pub name: String,
+    /// What it is.
+    pub value: String,
+}
+
+/// A medium, loaded. A holder gets none that is not public.
+async fn find_media(ctx: &Context<'_>, id: Option<MediaId>) -> Result<Option<MediaObject>> {
+    let Some(id) = id else { return Ok(None) };
+    Ok(ctx.loaders().one(id).await.map_err(raise)?.map(MediaObject))
 }
 
 /// The stock of a collectible: `supply = unallotted + allotted`.
@@ -245,35 +398,6 @@ impl CatalogQuery {
     }
 }
 
-/// A new series.
-#[derive(InputObject)]
-pub struct SeriesCreateInput {
-    /// What it is called, 1 to 30 characters in each language.
-    pub name: LocalizedTextInput,
-    /// What it is about, at most 500 characters in each language.
-    pub description: LocalizedTextInput,
-}
-
-/// A new collectible.
-#[derive(InputObject)]
-pub struct CollectibleCreateInput {
-    /// The series that it belongs to.
-    pub series_id: SeriesId,
-    /// What it is called, 1 to 30 characters in each language.
-    pub name: LocalizedTextInput,
-    /// What it shows, at most 500 characters in each language.
-    pub description: LocalizedTextInput,
-    /// Who made it, 1 to 30 characters.
-    pub author: String,
-    /// Where its picture is: an https address.
-    pub image_url: Option<String>,
-    /// How many pieces there shall be, 1 to 10,000,000.
-    pub supply: i32,
-    /// The first serial number: 0 or 1.
-    #[graphql(default = 1)]
-    pub first_serial: i32,
-}
-
 /// Names a collectible.
 #[derive(InputObject)]
 pub struct CollectibleSubmitInput {
@@ -315,41 +439,6 @@ pub struct CatalogMutation;
 
 #[Object]
 impl CatalogMutation {
-    /// Creates a series. Needs `CATALOG_MANAGE`.
-    async fn series_create(&self, ctx: &Context<'_>, input: SeriesCreateInput) -> Result<SeriesPayload> {
-        let scope = ctx.request().enterprise().map_err(raise)?;
-        let request = SeriesRequest {
-            name_chinese: input.name.chinese,
-            name_english: input.name.english,
-            description_chinese: input.description.chinese,
-            description_english: input.description.english,
-        };
-        let outcome =
-            payload::run(ctx, CatalogUserError::from_problem, || series::create(ctx.platform(), scope, &request))
-                .await?;
-        Ok(SeriesPayload { series: outcome.value.map(SeriesObject), user_errors: outcome.user_errors })
-    }
-
-    /// Creates a collectible as a draft. Needs `CATALOG_MANAGE`.
-    async fn collectible_create(&self, ctx: &Context<'_>, input: CollectibleCreateInput) -> Result<CollectiblePayload> {
-        let scope = ctx.request().enterprise().map_err(raise)?;
-        let request = CollectibleRequest {
-            series: input.series_id,
-            name_chinese: input.name.chinese,
-            name_english: input.name.english,
-            description_chinese: input.description.chinese,
-            description_english: input.description.english,
-            author: input.author,
-            image_url: input.image_url.unwrap_or_default(),
-            supply: input.supply,
-            first_serial: input.first_serial,
-        };
-        let outcome =
-            payload::run(ctx, CatalogUserError::from_problem, || collectible::create(ctx.platform(), scope, &request))
-                .await?;
-        Ok(CollectiblePayload::from(outcome))
-    }
-
     /// Hands a draft to the house for review; from then on it is frozen. Needs `CATALOG_MANAGE`.
     async fn collectible_submit(&self, ctx: &Context<'_>, input: CollectibleSubmitInput) -> Result<CollectiblePayload> {
         let scope = ctx.request().enterprise().map_err(raise)?;
@@ -359,13 +448,16 @@ impl CatalogMutation {
         Ok(CollectiblePayload::from(outcome))
     }
 
-    /// Puts an approved collectible's whole supply on the ledger; follow it with `issuanceProgress`. Needs `CATALOG_MANAGE`.
+    /// Puts an approved collectible's whole supply on the ledger, or goes on where an issuance has failed; follow it with
+    /// `issuanceProgress`. Needs `CATALOG_MANAGE`.
     async fn collectible_issue(&self, ctx: &Context<'_>, input: CollectibleIssueInput) -> Result<CollectiblePayload> {
         let scope = ctx.request().enterprise().map_err(raise)?;
         let key = input.idempotency_key.parse().map_err(raise)?;
-        let outcome =
-            payload::run(ctx, CatalogUserError::from_problem, || issue::start(ctx.platform(), scope, input.id, &key))
-                .await?;
+        let ledger = ctx.data_unchecked::<Arc<Ledgers>>().chosen();
+        let outcome = payload::run(ctx, CatalogUserError::from_problem, || {
+            issue::start(ctx.platform(), scope, ledger, input.id, &key)
+        })
+        .await?;
         let (collectible, replayed) =
             outcome.value.map_or((None, false), |done| (Some(done.collectible), done.replayed));
         Ok(CollectiblePayload {

@@ -1,34 +1,32 @@
-//! Issuance: an approved collectible's supply is put on the ledger, and its items come into being.
+//! Issuance begins: an approved collectible's supply is to be put on the ledger. `issue_job` carries it out.
 //!
-//! The operation ID is chosen once, with the decision to issue; every try goes to the ledger under it. So a crash
-//! between any two steps loses nothing and does nothing twice: the next turn asks the ledger where it stands.
+//! The decision writes the whole plan down: the ledger, the issuance's operation ID, and each batch under a name that
+//! is derived from it. Whoever carries it out, and however often, does it under these names.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::time::Duration;
 
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::catalog::collectible::{announce_in, lock_in};
+use crate::catalog::collectible::{self, lock_in};
+use crate::catalog::history;
+use crate::catalog::issuance::{Batch, BatchState, Issuance};
 use crate::catalog::model::{CatalogErrorCode, Collectible, CollectibleId, CollectibleState};
+use crate::catalog::store::issuances::{self, Step};
 use crate::catalog::store::{self, StateChange};
-use crate::ledger::Ledger;
-use crate::ledger::model::{Content, Operation, Receipt};
+use crate::events::model::EventType;
+use crate::events::outbox::{self, NewEvent};
+use crate::ledger::model::LedgerKind;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::platform::{Platform, id};
 use crate::tenancy::audit;
 use crate::tenancy::idempotency::{self, IdempotencyKey, Turn};
-use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::permission::Permission;
-use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
-use crate::tenancy::worker::Job;
-use crate::wallets::item;
+use crate::tenancy::scope::{TenantScope, TenantTx};
 
 const OPERATION: &str = "collectibleIssue";
-
-/// How many items one step brings into being.
-const ITEMS_A_STEP: i32 = 5_000;
 
 pub struct Issued {
     pub collectible: Collectible,
@@ -40,16 +38,18 @@ struct Kept {
     collectible: CollectibleId,
 }
 
-/// Decides to issue. The worker does the rest.
+/// Decides to issue on a ledger, or to go on with an issuance that has failed: on the ledger that it has, under its
+/// operation ID, and without what is confirmed already.
 pub async fn start(
     platform: &Platform,
     scope: &TenantScope,
-    collectible: CollectibleId,
+    ledger: LedgerKind,
+    id: CollectibleId,
     key: &IdempotencyKey,
 ) -> Result<Issued, Refusal<CatalogErrorCode>> {
     scope.require(Permission::CatalogManage)?;
     let tx = scope.write(&platform.database).await?;
-    match idempotency::claim_in(&tx, OPERATION, key, &json!({ "id": collectible })).await? {
+    match idempotency::claim_in(&tx, OPERATION, key, &json!({ "id": id })).await? {
         Turn::First => {}
         Turn::Replay(Kept { collectible }) => {
             let collectible = lock_in(&tx, collectible).await?;
@@ -57,113 +57,75 @@ pub async fn start(
         }
         Turn::Reused => return Err(Refusal::at("idempotencyKey", CatalogErrorCode::IdempotencyKeyReused)),
     }
-    let before = lock_in(&tx, collectible).await?;
+    let before = lock_in(&tx, id).await?;
     if !before.state.may_be_issued() {
         return Err(Refusal::at("id", CatalogErrorCode::WrongState));
     }
-    let operation = before.operation_id.unwrap_or_else(id::generate);
-    let after = advance_in(&tx, &before, CollectibleState::Submitted, before.issued_count, Some(operation)).await?;
+    // What the house has blocked since the approval is not sold.
+    collectible::shown_in(&tx, &before).await?;
+    let issuance = match issuances::issuances_by_collectible(&tx, &[id]).await?.remove(&id) {
+        None => begin_in(&tx, &before, ledger).await?,
+        Some(failed) => begin_again_in(&tx, &failed).await?,
+    };
+    let after =
+        advance_in(&tx, OPERATION, &before, CollectibleState::Submitted, before.issued_count, &issuance).await?;
     audit::record_in(&tx, OPERATION, after.id.uuid(), Some(&before), &after).await?;
-    idempotency::settle_in(&tx, OPERATION, key, &Kept { collectible }).await?;
+    idempotency::settle_in(&tx, OPERATION, key, &Kept { collectible: id }).await?;
     tx.commit().await?;
     Ok(Issued { collectible: after, replayed: false })
 }
 
-/// Moves issuances along: submit, ask, bring items into being.
-pub struct IssuanceJob {
-    pub platform: Arc<Platform>,
-    pub ledger: Arc<dyn Ledger>,
+async fn begin_in(tx: &TenantTx, collectible: &Collectible, ledger: LedgerKind) -> Result<Issuance, Fault> {
+    let operation = id::generate();
+    let plan = Batch::plan(operation, collectible.id, collectible.first_serial, collectible.supply);
+    issuances::insert_issuance_in(tx, collectible.id, ledger, operation, &plan).await?;
+    issuances::issuances_by_collectible(tx, &[collectible.id]).await?.remove(&collectible.id).ok_or(Fault::NotFound)
 }
 
-#[async_trait]
-impl Job for IssuanceJob {
-    fn name(&self) -> &'static str {
-        "issuance"
-    }
-
-    async fn tenants_due(&self) -> Result<Vec<EnterpriseId>, Fault> {
-        store::tenants_issuing(&HouseTx::read(&self.platform.database).await?).await
-    }
-
-    async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault> {
-        let scope = TenantScope::of_system(tenant);
-        let tx = scope.read(&self.platform.database).await?;
-        let due = store::due_issuances(&tx, 20).await?;
-        drop(tx);
-        for collectible in &due {
-            match collectible.state {
-                CollectibleState::Submitted => self.submit(&scope, collectible).await?,
-                _ => self.follow(&scope, collectible).await?,
-            }
-        }
-        Ok(())
-    }
+/// What the ledger refused goes to it anew. What it was never told of still waits.
+async fn begin_again_in(tx: &TenantTx, failed: &Issuance) -> Result<Issuance, Fault> {
+    let refused = issuances::batches(tx, failed.collectible_id, BatchState::Refused, failed.batch_count.into()).await?;
+    let anew: Vec<Batch> = refused.into_iter().map(|batch| batch.anew(failed.operation_id)).collect();
+    issuances::renew_batches_in(tx, failed.collectible_id, &anew).await?;
+    let step =
+        Step { confirmed_count: failed.confirmed_count, failure: None, attempts: 0, due_in: Some(Duration::ZERO) };
+    issuances::set_issuance_in(tx, failed, step).await
 }
 
-impl IssuanceJob {
-    async fn submit(&self, scope: &TenantScope, collectible: &Collectible) -> Result<(), Fault> {
-        let operation = operation(collectible)?;
-        // Outside any transaction: the ledger may take its time.
-        self.ledger.submit(scope.tenant(), &[operation]).await?;
-        let tx = scope.write(&self.platform.database).await?;
-        if let Some(before) = still_in(&tx, collectible.id, CollectibleState::Submitted).await? {
-            advance_in(&tx, &before, CollectibleState::Confirming, before.issued_count, before.operation_id).await?;
-        }
-        tx.commit().await
-    }
-
-    async fn follow(&self, scope: &TenantScope, collectible: &Collectible) -> Result<(), Fault> {
-        let operation = operation(collectible)?;
-        let receipt = self.ledger.receipts(scope.tenant(), &[operation.id]).await?.remove(&operation.id);
-        let tx = scope.write(&self.platform.database).await?;
-        let Some(before) = still_in(&tx, collectible.id, collectible.state).await? else { return tx.commit().await };
-        match receipt {
-            Some(Receipt::Confirmed(_)) => {
-                let count = (before.supply - before.issued_count).min(ITEMS_A_STEP);
-                item::mint_in(&tx, before.id, before.first_serial + before.issued_count, count).await?;
-                let issued = before.issued_count + count;
-                let state =
-                    if issued == before.supply { CollectibleState::Issued } else { CollectibleState::Confirming };
-                advance_in(&tx, &before, state, issued, before.operation_id).await?;
-            }
-            Some(Receipt::Pending) => {}
-            Some(Receipt::Refused { .. }) => {
-                advance_in(&tx, &before, CollectibleState::Failed, before.issued_count, before.operation_id).await?;
-            }
-            // It never arrived: the same operation goes out again.
-            Some(Receipt::Unknown) | None => {
-                advance_in(&tx, &before, CollectibleState::Submitted, before.issued_count, before.operation_id).await?;
-            }
-        }
-        tx.commit().await
-    }
-}
-
-fn operation(collectible: &Collectible) -> Result<Operation, Fault> {
-    let id =
-        collectible.operation_id.ok_or_else(|| Fault::internal(anyhow::anyhow!("an issuance has no operation ID")))?;
-    let content = Content::Issue {
-        collectible_id: collectible.id,
-        first_serial: collectible.first_serial,
-        count: collectible.supply,
-    };
-    Ok(Operation { id, content })
-}
-
-/// The collectible under lock, if no other worker has moved it meanwhile.
-async fn still_in(tx: &TenantTx, id: CollectibleId, state: CollectibleState) -> Result<Option<Collectible>, Fault> {
-    Ok(store::lock_collectible_in(tx, id).await?.filter(|collectible| collectible.state == state))
-}
-
-async fn advance_in(
+/// On which ledgers collectibles are kept. One whose issuance has not started is left out.
+pub async fn ledgers_of(
     tx: &TenantTx,
+    collectibles: &[CollectibleId],
+) -> Result<HashMap<CollectibleId, LedgerKind>, Fault> {
+    let found = issuances::issuances_by_collectible(tx, collectibles).await?;
+    Ok(found.into_iter().map(|(id, issuance)| (id, issuance.ledger)).collect())
+}
+
+/// The new state of a collectible that is being issued, its line in the history, and the word of it.
+pub async fn advance_in(
+    tx: &TenantTx,
+    action: &str,
     before: &Collectible,
     state: CollectibleState,
     issued_count: i32,
-    operation_id: Option<uuid::Uuid>,
+    issuance: &Issuance,
 ) -> Result<Collectible, Fault> {
-    let change = StateChange { state, review_remark: before.review_remark.clone(), operation_id, issued_count };
+    let change = StateChange { state, review_remark: before.review_remark.clone(), issued_count };
     let after = store::set_state_in(tx, before.id, change).await?;
-    announce_in(tx, &after).await?;
+    if before.state != after.state {
+        history::record_in(tx, action, Some(before), &after).await?;
+    }
+    let data = json!({
+        "collectibleId": after.id,
+        "state": after.state,
+        "supply": after.supply,
+        "issuedCount": after.issued_count,
+        "ledger": issuance.ledger,
+        "batchCount": issuance.batch_count,
+        "confirmedBatchCount": issuance.confirmed_count,
+        "failure": issuance.failure,
+    });
+    let event = NewEvent::new(EventType::CollectibleChanged, after.id.uuid(), after.version, data)?;
+    outbox::emit_in(tx, event).await?;
     Ok(after)
 }

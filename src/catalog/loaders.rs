@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use crate::catalog::issuance::Issuance;
+use crate::catalog::media;
+use crate::catalog::media::model::{Media, MediaId};
 use crate::catalog::model::{Allotment, AllotmentId, Collectible, CollectibleId, CollectibleStock, Series, SeriesId};
 use crate::catalog::store;
 use crate::platform::fault::Fault;
@@ -14,6 +17,10 @@ pub const COLLECTIBLES_SHOWN: i64 = 50;
 /// The stock of a collectible.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StockOf(pub CollectibleId);
+
+/// The issuance of a collectible, once it has started.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IssuanceOf(pub CollectibleId);
 
 /// The first collectibles of a series.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +42,14 @@ impl Batch for CollectibleId {
     }
 }
 
+impl Batch for MediaId {
+    type Value = Media;
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, Media>, Fault> {
+        media::store::by_id(tx, keys).await
+    }
+}
+
 impl Batch for AllotmentId {
     type Value = Allotment;
 
@@ -50,6 +65,16 @@ impl Batch for StockOf {
         let ids: Vec<CollectibleId> = keys.iter().map(|key| key.0).collect();
         let stocks = store::stocks_by_collectible(tx, &ids).await?;
         Ok(stocks.into_iter().map(|(id, stock)| (StockOf(id), stock)).collect())
+    }
+}
+
+impl Batch for IssuanceOf {
+    type Value = Issuance;
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, Issuance>, Fault> {
+        let ids: Vec<CollectibleId> = keys.iter().map(|key| key.0).collect();
+        let found = store::issuances::issuances_by_collectible(tx, &ids).await?;
+        Ok(found.into_iter().map(|(id, issuance)| (IssuanceOf(id), issuance)).collect())
     }
 }
 

@@ -1,17 +1,24 @@
 //! Series and collectibles, and the states that an issuance goes through.
 
+pub mod design;
+
 use chrono::{DateTime, Utc};
 use diesel::{Queryable, Selectable};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::catalog::media::model::MediaId;
 use crate::codes;
-use crate::schema::{allotments, collectible_stocks, collectibles, series};
+use crate::schema::{allotments, collectible_changes, collectible_stocks, collectibles, series, series_changes};
+use crate::tenancy::model::DocumentId;
+use crate::tenancy::scope::ActorKind;
 use crate::{typed_id, words};
+use design::Attributes;
 
 typed_id!(SeriesId, "series");
 typed_id!(CollectibleId, "collectible");
 typed_id!(AllotmentId, "allotment");
+typed_id!(ChangeId, "change");
 
 words! {
     /// Where a collectible stands on its way to the ledger.
@@ -55,6 +62,7 @@ pub struct Series {
     pub name_english: String,
     pub description_chinese: String,
     pub description_english: String,
+    pub cover_id: Option<MediaId>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
 }
@@ -70,13 +78,47 @@ pub struct Collectible {
     pub description_english: String,
     pub author: String,
     pub image_url: String,
+    pub cover_id: Option<MediaId>,
+    pub media_id: Option<MediaId>,
+    /// Of the main medium, as the house approved it.
+    pub media_sm3: Option<Vec<u8>>,
+    pub copyright_proof_id: Option<DocumentId>,
+    pub filing_number: String,
+    pub flag: String,
+    pub metadata: String,
+    pub attributes: Attributes,
     pub supply: i32,
     pub first_serial: i32,
     pub state: CollectibleState,
     pub review_remark: Option<String>,
-    pub operation_id: Option<Uuid>,
     pub issued_count: i32,
     pub version: i32,
+    pub created_at: DateTime<Utc>,
+}
+
+/// One change of a collectible, as it stands in its history.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = collectible_changes)]
+pub struct CollectibleChange {
+    pub id: ChangeId,
+    pub version: i32,
+    pub action: String,
+    pub actor_kind: ActorKind,
+    pub actor_id: Uuid,
+    pub fields: serde_json::Value,
+    pub created_at: DateTime<Utc>,
+}
+
+/// One change of a series, as it stands in its history.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = series_changes)]
+pub struct SeriesChange {
+    pub id: ChangeId,
+    pub version: i32,
+    pub action: String,
+    pub actor_kind: ActorKind,
+    pub actor_id: Uuid,
+    pub fields: serde_json::Value,
     pub created_at: DateTime<Utc>,
 }
 
@@ -175,6 +217,13 @@ codes!(CatalogErrorCode, CatalogUserError, {
     SeriesNotFound = "SERIES_NOT_FOUND": "没有找到该系列。" / "There is no such series; list yours with `seriesList`.",
     CollectibleNotFound = "COLLECTIBLE_NOT_FOUND": "没有找到该藏品。" / "There is no such collectible; list yours with `collectibles`.",
     WrongState = "WRONG_STATE": "藏品当前状态不允许此操作。" / "The collectible's state does not allow this; read `state` and follow its order.",
+    MediaNotFound = "MEDIA_NOT_FOUND": "没有找到该介质，请先用 `mediaUploadCreate` 上传。" / "There is no such medium of yours; upload it with `mediaUploadCreate`.",
+    MediaNotUploaded = "MEDIA_NOT_UPLOADED": "该介质尚未完成上传，请先调用 `mediaUploadComplete` 并使用其返回的介质。" / "The medium's upload is not complete; call `mediaUploadComplete` and use the medium that it gives.",
+    MediaBlocked = "MEDIA_BLOCKED": "该介质未通过内容审核，不能使用，请更换。" / "The medium was blocked by moderation and cannot be used; take another.",
+    MediaNotPassed = "MEDIA_NOT_PASSED": "所用介质尚未通过内容审核，请等待审核结果后再提交。" / "Not all of its media have passed moderation yet; read their `moderation` and hand it in once they are PASS.",
+    DocumentNotFound = "DOCUMENT_NOT_FOUND": "没有找到该文件，或尚未上传完成。" / "There is no such document of yours, or its upload is not complete; begin with `documentUploadCreate`.",
+    Frozen = "FROZEN": "该内容已冻结：审核中不能修改，审核通过后只能修改描述。" / "This is frozen: nothing changes during a review, and after the approval descriptions alone do.",
+    VersionConflict = "VERSION_CONFLICT": "内容已被他人修改，请重新读取后再修改。" / "Somebody has changed it meanwhile; read it again, and send its present `version`.",
     IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "该幂等键已用于不同的输入，请换一个新键。" / "This idempotency key was used for another input; send a new key for a new intent.",
 });
 

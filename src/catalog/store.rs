@@ -1,4 +1,9 @@
-//! SQL over series, collectibles and their stock.
+//! SQL over series, collectibles and their stock. Issuances stand in a file of their own beside this one.
+
+pub mod issuances;
+
+pub mod changes;
+pub mod designs;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,25 +21,7 @@ use crate::platform::fault::Fault;
 use crate::platform::id;
 use crate::platform::page::Page;
 use crate::schema::{allotments, collectible_stocks, collectibles, series};
-use crate::tenancy::model::EnterpriseId;
-use crate::tenancy::scope::{HouseTx, TenantTx};
-
-pub struct Texts<'a> {
-    pub name: (&'a str, &'a str),
-    pub description: (&'a str, &'a str),
-}
-
-pub async fn insert_series_in(tx: &TenantTx, id: SeriesId, texts: &Texts<'_>) -> Result<Series, Fault> {
-    let row = (
-        series::tenant_id.eq(tx.tenant()),
-        series::id.eq(id),
-        series::name_chinese.eq(texts.name.0.to_owned()),
-        series::name_english.eq(texts.name.1.to_owned()),
-        series::description_chinese.eq(texts.description.0.to_owned()),
-        series::description_english.eq(texts.description.1.to_owned()),
-    );
-    tx.one(insert_into(series::table).values(row).returning(Series::as_returning())).await
-}
+use crate::tenancy::scope::TenantTx;
 
 pub async fn series_by_id(tx: &TenantTx, ids: &[SeriesId]) -> Result<HashMap<SeriesId, Series>, Fault> {
     let query = series::table.filter(series::tenant_id.eq(tx.tenant())).filter(series::id.eq_any(ids.to_vec()));
@@ -49,43 +36,6 @@ pub async fn list_series(tx: &TenantTx, page: &Page<SeriesId>) -> Result<Vec<Ser
 
 pub async fn count_series(tx: &TenantTx) -> Result<i64, Fault> {
     tx.one(series::table.filter(series::tenant_id.eq(tx.tenant())).count()).await
-}
-
-pub struct NewCollectible<'a> {
-    pub id: CollectibleId,
-    pub series_id: SeriesId,
-    pub texts: Texts<'a>,
-    pub author: &'a str,
-    pub image_url: &'a str,
-    pub supply: i32,
-    pub first_serial: i32,
-}
-
-pub async fn insert_collectible_in(tx: &TenantTx, new: &NewCollectible<'_>) -> Result<Collectible, Fault> {
-    let row = (
-        collectibles::tenant_id.eq(tx.tenant()),
-        collectibles::id.eq(new.id),
-        collectibles::series_id.eq(new.series_id),
-        collectibles::name_chinese.eq(new.texts.name.0.to_owned()),
-        collectibles::name_english.eq(new.texts.name.1.to_owned()),
-        collectibles::description_chinese.eq(new.texts.description.0.to_owned()),
-        collectibles::description_english.eq(new.texts.description.1.to_owned()),
-        collectibles::author.eq(new.author.to_owned()),
-        collectibles::image_url.eq(new.image_url.to_owned()),
-        collectibles::supply.eq(new.supply),
-        collectibles::first_serial.eq(new.first_serial),
-    );
-    let collectible =
-        tx.one(insert_into(collectibles::table).values(row).returning(Collectible::as_returning())).await?;
-    let stock = (
-        collectible_stocks::tenant_id.eq(tx.tenant()),
-        collectible_stocks::collectible_id.eq(new.id),
-        collectible_stocks::supply.eq(new.supply),
-        collectible_stocks::unallotted.eq(new.supply),
-        collectible_stocks::next_serial.eq(new.first_serial),
-    );
-    tx.execute_exactly(1, insert_into(collectible_stocks::table).values(stock)).await?;
-    Ok(collectible)
 }
 
 pub async fn collectibles_by_id(
@@ -179,7 +129,6 @@ pub async fn collectibles_of_series(
 pub struct StateChange {
     pub state: CollectibleState,
     pub review_remark: Option<String>,
-    pub operation_id: Option<Uuid>,
     pub issued_count: i32,
 }
 
@@ -192,34 +141,11 @@ pub async fn set_state_in(tx: &TenantTx, id: CollectibleId, change: StateChange)
             .set((
                 collectibles::state.eq(change.state),
                 collectibles::review_remark.eq(change.review_remark),
-                collectibles::operation_id.eq(change.operation_id),
                 collectibles::issued_count.eq(change.issued_count),
                 collectibles::version.eq(collectibles::version + 1),
                 collectibles::updated_at.eq(diesel::dsl::now.into_sql::<diesel::sql_types::Timestamptz>()),
             ))
             .returning(Collectible::as_returning()),
-    )
-    .await
-}
-
-const ISSUING: [CollectibleState; 3] =
-    [CollectibleState::Submitted, CollectibleState::Confirming, CollectibleState::Unknown];
-
-/// The tenants with an issuance under way.
-pub async fn tenants_issuing(tx: &HouseTx) -> Result<Vec<EnterpriseId>, Fault> {
-    tx.load(collectibles::table.filter(collectibles::state.eq_any(ISSUING)).select(collectibles::tenant_id).distinct())
-        .await
-}
-
-/// What of this tenant the issuance worker has to move on.
-pub async fn due_issuances(tx: &TenantTx, limit: i64) -> Result<Vec<Collectible>, Fault> {
-    tx.load(
-        collectibles::table
-            .filter(collectibles::tenant_id.eq(tx.tenant()))
-            .filter(collectibles::state.eq_any(ISSUING))
-            .order(collectibles::id)
-            .limit(limit)
-            .select(Collectible::as_select()),
     )
     .await
 }

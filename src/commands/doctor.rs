@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::app::sealed_columns;
-use crate::commands::{House, Opening, keys};
-use crate::ledger::embedded::{self, Audit};
+use crate::commands::ledger::Doubt;
+use crate::commands::{House, Opening, keys, ledger, ledger_evm};
+use crate::ledger::ledgers::Ledgers;
 use crate::platform::Platform;
 use crate::platform::config::Config;
 use crate::platform::db::{inspect, migrate};
@@ -29,6 +30,18 @@ const STOCK_DIFFERENCES: &str = "
              WHERE entry.tenant_id = allotment.tenant_id AND entry.allotment_id = allotment.id) AS sums ON true
      WHERE (allotment.available, allotment.reserved, allotment.issued, allotment.void)
            IS DISTINCT FROM (sums.available, sums.reserved, sums.issued, sums.void)";
+
+/// The ledgers that work waits for.
+const LEDGERS_DUE: &str = "
+    SELECT ledger AS name FROM issuances WHERE due_at IS NOT NULL
+     UNION
+    SELECT ledger FROM transfers WHERE state IN ('REQUESTED', 'LOCKED', 'SUBMITTED', 'CONFIRMED', 'UNKNOWN')";
+
+/// The ledgers that work waits for and that this server does not have.
+pub async fn ledgers_missing(owner_url: &str, ledgers: &Ledgers) -> Result<Vec<String>> {
+    let due = inspect::names(owner_url, LEDGERS_DUE).await?;
+    Ok(due.into_iter().filter(|name| !name.parse().is_ok_and(|kind| ledgers.get(kind).is_some())).collect())
+}
 
 /// A server must not start with roles that row security does not hold.
 pub async fn refuse_unsafe_roles(owner_url: &str) -> Result<()> {
@@ -106,21 +119,44 @@ pub async fn run(config: &Config) -> Result<ExitCode> {
     report.say("stock", trouble, "every balance is the sum of its ledger");
 
     let enterprises = store::all_enterprises(&HouseTx::read(&platform.database).await?).await?;
-    let (mut trouble, mut blocks, mut operations) = (Vec::new(), 0, 0);
+    let (mut trouble, mut sums) = (Vec::new(), ledger::Sums::default());
     for enterprise in &enterprises {
-        match embedded::audit(platform, enterprise.id).await? {
-            Audit::Whole { blocks: more, operations: also } => {
-                blocks += more;
-                operations += also;
-            }
-            Audit::Broken { block, why } => trouble.push((
-                format!("the chain of `{}` is broken at block {block}: {why}", enterprise.slug),
+        match ledger::look_over(&house.app, enterprise.id, &[]).await? {
+            Ok(found) => sums.add(&found),
+            Err(doubt @ Doubt::Changed(_)) => trouble.push((
+                format!("the ledger of `{}` is not what it was: {doubt}", enterprise.slug),
                 "restore the ledger's tables from a backup and find out who changed them".into(),
+            )),
+            Err(doubt @ Doubt::Silent { .. }) => trouble.push((
+                format!("items of `{}` were not compared: {doubt}", enterprise.slug),
+                "see that the ledger can be reached from here, and look again".into(),
             )),
         }
     }
-    let fine = format!("{} chains whole: {blocks} blocks, {operations} operations", enterprises.len());
+    let fine = format!("{} chains whole: {sums}", enterprises.len());
     report.say("ledger", trouble, &fine);
+
+    let trouble = ledgers_missing(&owner, &house.app.ledgers).await?.into_iter();
+    let trouble = trouble.map(|name| {
+        (
+            format!("issuances or transfers wait for the ledger {name}, which is not configured here"),
+            "configure it on a server that does background work".into(),
+        )
+    });
+    report.say("ledger work", trouble.collect(), "none waits for a ledger that is not there");
+    if let Some(evm) = &house.app.evm {
+        let (trouble, fine) = ledger_evm::look(evm).await;
+        report.say("evm ledger", trouble, &fine);
+    }
+
+    let trouble = match platform.objects.probe().await {
+        Ok(()) => Vec::new(),
+        Err(fault) => vec![(
+            format!("uploaded files cannot be kept: {}", fault.with_causes()),
+            "look at the folder `objects` in the data folder, or at the options s3_… and at the bucket".into(),
+        )],
+    };
+    report.say("objects", trouble, "the store takes files, and none in another's place");
 
     let (trouble, fine) = audit_log(platform).await?;
     report.say("audit log", trouble, &fine);

@@ -1,14 +1,16 @@
-//! `minthouse keys rotate`
+//! `minthouse keys rotate`, `minthouse keys ledger`
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::app::sealed_columns;
 use crate::commands::{House, Opening};
+use crate::ledger::checkpoint::{LedgerKeys, Turn};
 use crate::platform::config::Config;
+use crate::platform::secrets::Secrets;
 use crate::tenancy::enterprise::RESERVED_SLUG;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::rotate::{self, Rotation};
@@ -27,10 +29,51 @@ pub enum Command {
         #[arg(long, group = "whose")]
         all: bool,
     },
+    /// Show the public keys that checkpoints of the ledger are checked with; needs no database
+    Ledger {
+        /// Let a new key sign from now on. What older ones have signed still holds
+        #[arg(long)]
+        rotate: bool,
+    },
 }
 
 pub async fn run(config: &Config, command: Command) -> Result<ExitCode> {
-    let Command::Rotate { enterprise, all: _ } = command;
+    match command {
+        Command::Rotate { enterprise, all: _ } => rotate_data_keys(config, enterprise).await,
+        Command::Ledger { rotate } => ledger_keys(config, rotate),
+    }
+}
+
+fn ledger_keys(config: &Config, rotate: bool) -> Result<ExitCode> {
+    let mut secrets = match &config.secrets {
+        Some(text) => Secrets::parse(text).context("in MINTHOUSE_SECRETS")?,
+        None => Secrets::load(&config.data_dir)?,
+    };
+    if rotate {
+        secrets.ledger_key_generation += 1;
+        if config.secrets.is_some() {
+            let generation = secrets.ledger_key_generation;
+            bail!(
+                "the secrets come from MINTHOUSE_SECRETS; set `\"ledger_key_generation\": {generation}` in their text"
+            );
+        }
+        secrets.replace(&config.data_dir)?;
+    }
+    for (verifier, turn) in LedgerKeys::new(&secrets.master_key()?, secrets.ledger_key_generation)?.verifiers() {
+        let turn = match turn {
+            Turn::Past => "",
+            Turn::Signs => "  signs",
+            Turn::Next => "  next",
+        };
+        println!("{verifier}{turn}");
+    }
+    if rotate {
+        println!("Restart the servers, one by one if you like: each signs with the key that it found when it started.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn rotate_data_keys(config: &Config, enterprise: Option<String>) -> Result<ExitCode> {
     let quiet = Config { log: "warn".into(), ..config.clone() };
     let house = House::open(&quiet, Opening::ToLook).await?;
     let platform = &house.app.platform;

@@ -4,6 +4,8 @@ pub mod audit;
 pub mod demo;
 pub mod doctor;
 pub mod keys;
+pub mod ledger;
+pub mod ledger_evm;
 pub mod manifest;
 pub mod serve;
 pub mod tenants;
@@ -13,27 +15,34 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand};
 
 use crate::api::schema;
-use crate::app::App;
+use crate::app::{App, Services};
 use crate::bridges;
 use crate::bridges::tencent::Credentials;
 use crate::bridges::tencent::id_card::{self, IdCardVerification};
 use crate::bridges::tencent::sms::{self, Sender, Sms};
 use crate::bridges::wechat::{self, SignIn};
+use crate::catalog::media::MediaServices;
+use crate::catalog::media::moderation::Blind;
+use crate::ledger::ledgers::LedgerParts;
+use crate::ledger::model::LedgerKind;
+use crate::ledger::simulator::Faults;
 use crate::platform::Platform;
 use crate::platform::clock::{Clock, SystemClock};
-use crate::platform::config::{Config, Flags, RealNameRegister, SmsChannel};
+use crate::platform::config::{Config, Flags, LedgerChoice, ModerationChannel, RealNameRegister, SmsChannel};
 use crate::platform::db::place::Place;
 use crate::platform::db::{Database, PoolSettings, migrate};
 use crate::platform::objects::Objects;
+use crate::platform::objects::bucket::Bucket;
 use crate::platform::outbound::Reach;
 use crate::platform::randomness::{Randomness, SystemRandomness};
 use crate::platform::secrets::{self, Secrets};
 use crate::platform::telemetry::{self, Telemetry};
-use crate::platform::vault::hex;
+use crate::platform::vault::{SealingKey, hex};
 use crate::sales::SalesServices;
 use crate::sales::proof::WellKnownFile;
 use crate::sales::sandbox::Sandbox;
@@ -76,7 +85,12 @@ enum Command {
         #[command(subcommand)]
         command: audit::Command,
     },
-    /// Exchange data keys
+    /// Check proofs of pieces and the ledger itself, and put the contract on a chain
+    Ledger {
+        #[command(subcommand)]
+        command: ledger::Command,
+    },
+    /// Exchange keys, and show those that are public
     Keys {
         #[command(subcommand)]
         command: keys::Command,
@@ -97,6 +111,7 @@ pub async fn run(command_line: CommandLine) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Audit { command } => audit::run(&command),
+        Command::Ledger { command } => ledger::run(&flags, command).await,
         Command::Demo(options) => demo::run(options).await,
         Command::Serve { tenants } => serve::run(Config::load(&flags)?, &tenants).await,
         Command::Migrate => {
@@ -172,11 +187,25 @@ impl House {
 
         let pools = PoolSettings { connections: config.connections, ..PoolSettings::default() };
         let database = Database::new(|role| place.role_url(role), &pools)?;
-        let objects = Objects::in_folder(&config.data_dir.join("objects"), &master_key, clock.now())?;
+        let objects = objects(config, &master_key, clock.now())?;
         let platform = Platform { database, clock, randomness, master_key, objects };
-        let sales = sales_services(&platform, config.development)?;
-        let wallets = wallet_services(&platform, config)?;
-        let app = App::new(platform, &secrets, sales, wallets, config.development, config.public_url.as_deref())?;
+        let services = Services {
+            sales: sales_services(&platform, config.development)?,
+            wallets: wallet_services(&platform, config)?,
+            media: media_services(config),
+        };
+        let platform = Arc::new(platform);
+        let faults = config.ledger_faults.as_deref().map(str::parse::<Faults>).transpose();
+        let ledgers = LedgerParts {
+            chosen: match config.ledger {
+                LedgerChoice::Embedded => LedgerKind::Embedded,
+                LedgerChoice::Evm => LedgerKind::Evm,
+            },
+            faults: faults.context("`ledger_faults` cannot be read")?.filter(|_| config.development),
+            evm: config.evm.as_ref().map(|options| ledger_evm::ledger(platform.clone(), options)).transpose()?,
+        };
+        let public_url = config.public_url.as_deref();
+        let app = App::new(platform, &secrets, services, ledgers, config.development, public_url)?;
         Ok(Self { place, app, secrets, telemetry })
     }
 
@@ -186,6 +215,43 @@ impl House {
         self.telemetry.close();
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Where uploaded files lie: in the bucket that is named, or else in the data folder.
+fn objects(config: &Config, master_key: &SealingKey, now: DateTime<Utc>) -> Result<Objects> {
+    let Some(name) = &config.s3_bucket else {
+        ensure!(
+            config.s3_endpoint.is_none()
+                && config.s3_access_key.is_none()
+                && config.s3_secret_key.is_none()
+                && !config.s3_direct_uploads,
+            "there are options of S3 and no `s3_bucket`: name the bucket, or leave them out"
+        );
+        return Objects::in_folder(&config.data_dir.join("objects"), master_key, now);
+    };
+    let needed = |option: &Option<String>, name: &str| {
+        option.clone().with_context(|| format!("{name} is not set; `s3_bucket` needs it"))
+    };
+    let bucket = Bucket {
+        name: name.clone(),
+        region: config.s3_region.clone(),
+        endpoint: config.s3_endpoint.clone(),
+        in_host: config.s3_bucket_in_host,
+        access_key: needed(&config.s3_access_key, "s3_access_key")?,
+        secret_key: needed(&config.s3_secret_key, "s3_secret_key")?,
+        direct: config.s3_direct_uploads,
+    };
+    Objects::in_bucket(&bucket, master_key)
+}
+
+/// Who looks at media. Without a word in the configuration everything passes in development, and goes to the house
+/// elsewhere.
+pub fn media_services(config: &Config) -> MediaServices {
+    let default = if config.development { ModerationChannel::Pass } else { ModerationChannel::Review };
+    MediaServices::new(match config.moderation.unwrap_or(default) {
+        ModerationChannel::Pass => Arc::new(Blind::passes_all()),
+        ModerationChannel::Review => Arc::new(Blind::leaves_all_to_the_house()),
+    })
 }
 
 /// Messages, registers and WeChat as the configuration wants them.

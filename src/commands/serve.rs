@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::transport::{CostLimits, Origins, Settings};
-use crate::commands::{House, Opening, manifest};
+use crate::commands::{House, Opening, doctor, manifest};
 use crate::platform::config::Config;
 
 /// How long requests under way may take after a signal, before they are cut.
@@ -34,6 +34,14 @@ pub async fn run(config: Config, manifests: &[PathBuf]) -> Result<ExitCode> {
     let drain = CancellationToken::new();
     let stop_work = CancellationToken::new();
     let router = house.app.router(settings(&config), house.telemetry.metrics.clone(), drain.clone())?;
+    if config.worker {
+        for ledger in doctor::ledgers_missing(&house.place.owner_url(), &house.app.ledgers).await? {
+            tracing::warn!(
+                ledger,
+                "work waits for a ledger that this server does not have; configure it, or run another that has it"
+            );
+        }
+    }
     let mut workers = if config.worker { house.app.work(&stop_work) } else { tokio::task::JoinSet::new() };
 
     let serving = axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())

@@ -2,19 +2,42 @@
 //!
 //! A ledger answers late, twice, or not at all. So [`Ledger::submit`] may be repeated under the same operation ID
 //! without doing anything twice, and nothing is believed before [`Ledger::receipts`] says so. To add a ledger,
-//! implement the trait and choose it in `app.rs`.
+//! implement the trait, let `tests/suite/ledgers/conformance.rs` judge it, and choose it in `app.rs`.
+//!
+//! The embedded ledger proves what it says: `record.rs` and `merkle.rs` say what is hashed, `checkpoint.rs` what is
+//! signed, `proof.rs` what a holder takes home and `verify.rs` how it is checked there; `audit.rs` looks at every row.
 
+pub mod audit;
+pub mod checkpoint;
 pub mod embedded;
+pub mod evm;
+pub mod graphql;
+pub mod judge;
+pub mod ledgers;
+pub mod merkle;
 pub mod model;
+pub mod proof;
+pub mod record;
+pub mod simulator;
 pub mod store;
+pub mod verify;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::ledger::model::{Account, LedgerKind, Operation, OperationId, Owner, Piece, Receipt};
 use crate::platform::fault::Fault;
 use crate::tenancy::model::EnterpriseId;
+
+/// How long a ledger may take to answer one call before it counts as silent.
+pub const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+
+/// Gives a call up that takes too long. What it did meanwhile is found out by asking for receipts.
+pub async fn in_time<T>(call: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+    tokio::time::timeout(ANSWERS_WITHIN, call).await.unwrap_or(Err(Fault::TimedOut))
+}
 
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {

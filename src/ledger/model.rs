@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::catalog::model::CollectibleId;
-use crate::platform::vault::sha256;
+use crate::ledger::merkle::Hash;
+use crate::platform::vault::{hex, sha256};
 use crate::schema::ledger_blocks;
-use crate::tenancy::model::HolderId;
+use crate::tenancy::model::{EnterpriseId, HolderId};
 use crate::words;
 
 /// The name of one operation, the same for each try of it.
@@ -34,7 +35,7 @@ words! {
     }
 }
 
-/// What an operation says. Its JSON, fields in this order, is what the chain is built over.
+/// What an operation says. Its JSON is how it waits for a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Content {
@@ -49,6 +50,12 @@ impl Content {
         match self {
             Self::Issue { .. } => OperationKind::Issue,
             Self::Transfer { .. } => OperationKind::Transfer,
+        }
+    }
+
+    pub fn collectible(&self) -> CollectibleId {
+        match self {
+            Self::Issue { collectible_id, .. } | Self::Transfer { collectible_id, .. } => *collectible_id,
         }
     }
 }
@@ -95,58 +102,45 @@ pub enum Receipt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     pub block: i64,
-    /// Among the operations of the block.
+    /// Among the operations of the block; [`Place::SOMEWHERE`] where the ledger knows the block alone.
     pub position: i32,
     /// The chain's own name for the transaction, where it has one.
     pub transaction: Option<String>,
 }
 
+impl Place {
+    /// A position that nobody can tell any more.
+    pub const SOMEWHERE: i32 = -1;
+}
+
+/// One block of the embedded ledger's chain.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = ledger_blocks)]
 pub struct Block {
     pub number: i64,
     pub previous_hash: Vec<u8>,
-    pub operations_hash: Vec<u8>,
-    pub hash: Vec<u8>,
+    /// Of the Merkle tree over its operations.
+    pub operations_root: Vec<u8>,
     pub operation_count: i32,
     pub sealed_at: DateTime<Utc>,
+    pub hash: Vec<u8>,
+    /// Of the tree over the chain's blocks: the full subtrees that end with this one, from pairs upwards.
+    pub subtrees: Vec<u8>,
 }
 
 /// The hash before the first block.
-pub const GENESIS: [u8; 32] = [0; 32];
+pub const GENESIS: Hash = [0; 32];
 
 impl Block {
-    /// Binds operations, in order, to the chain. Each hash covers lengths too, so that no two lists read the same.
-    pub fn seal(previous: Option<&Block>, operations: &[(OperationId, String)], sealed_at: DateTime<Utc>) -> Self {
-        let number = previous.map_or(1, |block| block.number + 1);
-        let previous_hash = previous.map_or(GENESIS.to_vec(), |block| block.hash.clone());
-        let mut list = Vec::new();
-        for (id, payload) in operations {
-            list.extend_from_slice(id.as_bytes());
-            list.extend_from_slice(&(payload.len() as u64).to_be_bytes());
-            list.extend_from_slice(payload.as_bytes());
-        }
-        let operations_hash = sha256(&list).to_vec();
-        let mut block = Self {
-            number,
-            previous_hash,
-            operations_hash,
-            hash: Vec::new(),
-            operation_count: operations.len() as i32,
-            sealed_at,
-        };
-        block.hash = block.computed_hash();
-        block
+    /// What the hash is taken of. The enterprise is named, so that one's chain is of no use as another's.
+    pub fn head(&self, tenant: EnterpriseId) -> String {
+        let (previous, root) = (hex(&self.previous_hash), hex(&self.operations_root));
+        let (number, count, micros) = (self.number, self.operation_count, self.sealed_at.timestamp_micros());
+        format!("minthouse/block/1\n{tenant}\n{number}\n{previous}\n{root}\n{count}\n{micros}\n")
     }
 
-    pub fn computed_hash(&self) -> Vec<u8> {
-        let mut head = b"minthouse/block/1".to_vec();
-        head.extend_from_slice(&self.number.to_be_bytes());
-        head.extend_from_slice(&self.previous_hash);
-        head.extend_from_slice(&self.operations_hash);
-        head.extend_from_slice(&self.operation_count.to_be_bytes());
-        head.extend_from_slice(&self.sealed_at.timestamp_micros().to_be_bytes());
-        sha256(&head).to_vec()
+    pub fn computed_hash(&self, tenant: EnterpriseId) -> Hash {
+        sha256(self.head(tenant).as_bytes())
     }
 }
 
@@ -155,21 +149,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_change_changes_the_hash_and_lists_do_not_run_together() {
-        let at = DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap();
-        let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let first = Block::seal(None, &[(a, "one".into()), (b, "two".into())], at);
-        assert_eq!(first.number, 1);
-        assert_eq!(first.hash, first.computed_hash());
-        let second = Block::seal(Some(&first), &[], at);
-        assert_eq!((second.number, &second.previous_hash), (2, &first.hash));
-
-        let swapped = Block::seal(None, &[(b, "two".into()), (a, "one".into())], at);
-        assert_ne!(swapped.hash, first.hash);
-        let run_together = Block::seal(None, &[(a, "onetwo".into()), (b, "".into())], at);
-        assert_ne!(run_together.operations_hash, first.operations_hash);
-        let mut later = first.clone();
-        later.sealed_at += chrono::TimeDelta::microseconds(1);
-        assert_ne!(later.computed_hash(), first.hash);
+    fn every_part_of_a_blocks_head_counts() {
+        type Change = fn(&mut Block);
+        let tenant = EnterpriseId::from_uuid(Uuid::from_u128(1));
+        let block = Block {
+            number: 2,
+            previous_hash: vec![1; 32],
+            operations_root: vec![2; 32],
+            operation_count: 3,
+            sealed_at: DateTime::from_timestamp_micros(1_790_000_000_000_001).unwrap(),
+            hash: Vec::new(),
+            subtrees: Vec::new(),
+        };
+        let changes: [Change; 5] = [
+            |block| block.number = 3,
+            |block| block.previous_hash[31] = 0,
+            |block| block.operations_root[0] = 0,
+            |block| block.operation_count = 2,
+            |block| block.sealed_at += chrono::TimeDelta::microseconds(1),
+        ];
+        for (place, change) in changes.iter().enumerate() {
+            let mut changed = block.clone();
+            change(&mut changed);
+            assert_ne!(changed.computed_hash(tenant), block.computed_hash(tenant), "change {place}");
+        }
+        let other = EnterpriseId::from_uuid(Uuid::from_u128(2));
+        assert_ne!(block.computed_hash(other), block.computed_hash(tenant));
     }
 }

@@ -42,6 +42,87 @@ pub enum RealNameRegister {
     Tencent,
 }
 
+/// Where pieces truly exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LedgerChoice {
+    /// The hash chain in the house's own database.
+    Embedded,
+    /// An ERC-1155 contract on an EVM chain.
+    Evm,
+}
+
+/// The form of transactions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FeeStyle {
+    /// A base fee that the chain sets, and a tip.
+    #[default]
+    Eip1559,
+    /// One gas price, signed after EIP-155: FISCO BCOS, and chains before London.
+    Legacy,
+}
+
+/// An EVM chain and our contract on it. Every server of a house has the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvmOptions {
+    /// The node's JSON-RPC over HTTP.
+    pub endpoint: String,
+    pub chain_id: u64,
+    /// The address of the contract, as `minthouse ledger evm deploy` has printed it.
+    pub contract: Option<String>,
+    /// The operator account's private key in hexadecimal digits, or the file that holds it.
+    pub key: Option<String>,
+    pub key_file: Option<PathBuf>,
+    /// How many blocks, its own among them, make an operation count as done.
+    pub confirmations: u64,
+    pub fees: FeeStyle,
+    /// What is paid for a unit of gas at most.
+    pub max_fee_gwei: u64,
+    /// How much gas one transaction may use, and how many operations it may carry.
+    pub gas_limit: u64,
+    pub operations: u32,
+    /// How many transactions may wait for a block at once.
+    pub in_flight: u32,
+    /// How often the chain is looked at.
+    pub poll_milliseconds: u64,
+    /// After how long without a sign a transaction is sent again, and after how long with a higher fee.
+    pub resend_seconds: f64,
+    pub stuck_seconds: f64,
+}
+
+impl Default for EvmOptions {
+    fn default() -> Self {
+        Self {
+            endpoint: "http://127.0.0.1:8545".into(),
+            chain_id: 0,
+            contract: None,
+            key: None,
+            key_file: None,
+            confirmations: 12,
+            fees: FeeStyle::default(),
+            max_fee_gwei: 500,
+            gas_limit: 10_000_000,
+            operations: 100,
+            in_flight: 16,
+            poll_milliseconds: 1000,
+            resend_seconds: 15.0,
+            stuck_seconds: 60.0,
+        }
+    }
+}
+
+/// What becomes of media that come in, as long as nobody looks at them for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ModerationChannel {
+    /// All of them pass.
+    Pass,
+    /// All of them wait for the house's word.
+    Review,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -78,6 +159,8 @@ pub struct Config {
     pub cost_burst: u32,
     /// How many people's worth of both an enterprise's operator or server may spend.
     pub cost_crowd: u32,
+    /// Which ledger keeps what is issued from now on. What was issued before stays on the ledger that it has.
+    pub ledger: LedgerChoice,
     /// Who sends codes to phones. Without it the log in development, nobody elsewhere.
     pub sms: Option<SmsChannel>,
     /// Who proves real names. Without it the checksum in development, nobody elsewhere.
@@ -91,6 +174,23 @@ pub struct Config {
     pub tencent_sms_app_id: Option<String>,
     pub tencent_sms_signature: Option<String>,
     pub tencent_sms_template: Option<String>,
+    /// What shall seem to go wrong with the ledger: `seed=7 rate=200`. For development only.
+    pub ledger_faults: Option<String>,
+    /// A ledger on an EVM chain: in the file `[evm]`, in the environment `MINTHOUSE_EVM__…`.
+    pub evm: Option<EvmOptions>,
+    /// What becomes of media that come in. Without it they pass in development and wait for the house elsewhere.
+    pub moderation: Option<ModerationChannel>,
+    /// The bucket of S3 that uploaded files lie in. Without it they lie in the data folder.
+    pub s3_bucket: Option<String>,
+    pub s3_region: String,
+    /// The address of a service other than Amazon's.
+    pub s3_endpoint: Option<String>,
+    /// Whether the bucket's name stands in the host rather than in the path.
+    pub s3_bucket_in_host: bool,
+    pub s3_access_key: Option<String>,
+    pub s3_secret_key: Option<String>,
+    /// Whether clients put media into the bucket themselves.
+    pub s3_direct_uploads: bool,
 }
 
 impl Default for Config {
@@ -113,6 +213,7 @@ impl Default for Config {
             cost_per_minute: 30_000,
             cost_burst: 5_000,
             cost_crowd: 200,
+            ledger: LedgerChoice::Embedded,
             sms: None,
             real_name: None,
             tencent_secret_id: None,
@@ -121,6 +222,16 @@ impl Default for Config {
             tencent_sms_app_id: None,
             tencent_sms_signature: None,
             tencent_sms_template: None,
+            ledger_faults: None,
+            evm: None,
+            moderation: None,
+            s3_bucket: None,
+            s3_region: "us-east-1".into(),
+            s3_endpoint: None,
+            s3_bucket_in_host: false,
+            s3_access_key: None,
+            s3_secret_key: None,
+            s3_direct_uploads: false,
         }
     }
 }
@@ -200,6 +311,10 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "COUNT")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_crowd: Option<u32>,
+    /// Which ledger keeps what is issued from now on [environment: MINTHOUSE_LEDGER; default: embedded]
+    #[arg(long, global = true, value_name = "LEDGER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger: Option<LedgerChoice>,
     /// Who sends codes to phones [environment: MINTHOUSE_SMS; default: log in development, nobody elsewhere]
     #[arg(long, global = true, value_name = "CHANNEL")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -232,6 +347,42 @@ pub struct Flags {
     #[arg(long, global = true, value_name = "ID")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tencent_sms_template: Option<String>,
+    /// Let the ledger seem to fail, in development [environment: MINTHOUSE_LEDGER_FAULTS; default: no faults]
+    #[arg(long, global = true, value_name = "FAULTS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ledger_faults: Option<String>,
+    /// What becomes of media that come in [environment: MINTHOUSE_MODERATION; default: pass in development, review elsewhere]
+    #[arg(long, global = true, value_name = "CHANNEL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moderation: Option<ModerationChannel>,
+    /// The bucket of S3 that uploaded files lie in [environment: MINTHOUSE_S3_BUCKET; default: the data folder]
+    #[arg(long, global = true, value_name = "NAME")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_bucket: Option<String>,
+    /// The bucket's region [environment: MINTHOUSE_S3_REGION; default: us-east-1]
+    #[arg(long, global = true, value_name = "REGION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_region: Option<String>,
+    /// The address of a service other than Amazon's [environment: MINTHOUSE_S3_ENDPOINT]
+    #[arg(long, global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_endpoint: Option<String>,
+    /// The bucket's name stands in the host [environment: MINTHOUSE_S3_BUCKET_IN_HOST; default: in the path]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_bucket_in_host: Option<bool>,
+    /// The access key of S3 [environment: MINTHOUSE_S3_ACCESS_KEY]
+    #[arg(long, global = true, value_name = "ID")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_access_key: Option<String>,
+    /// The secret key of S3 [environment: MINTHOUSE_S3_SECRET_KEY]
+    #[arg(long, global = true, value_name = "KEY", hide = true)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_secret_key: Option<String>,
+    /// Clients put media into the bucket themselves [environment: MINTHOUSE_S3_DIRECT_UPLOADS]
+    #[arg(long, global = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_direct_uploads: Option<bool>,
 }
 
 impl Config {
@@ -245,7 +396,7 @@ impl Config {
             anyhow::bail!("there is no configuration file {}", file.display());
         }
         figment
-            .merge(Env::prefixed("MINTHOUSE_").ignore(&["config", "vectors"]))
+            .merge(Env::prefixed("MINTHOUSE_").ignore(&["config", "vectors"]).split("__"))
             .merge(Env::raw().only(&["DATABASE_URL"]))
             .merge(Serialized::defaults(flags))
             .extract()
@@ -266,6 +417,9 @@ impl Config {
         }
         if self.real_name == Some(RealNameRegister::Checksum) && !self.development {
             anyhow::bail!("real_name = \"checksum\" proves nothing; choose \"tencent\", or --development");
+        }
+        if self.ledger_faults.is_some() && !self.development {
+            anyhow::bail!("ledger_faults makes issuances and transfers fail on purpose; take it out, or --development");
         }
         Ok(())
     }

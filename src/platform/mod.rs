@@ -4,6 +4,7 @@
 //! Nothing here knows the business; a test (`tests/suite/walls.rs`) keeps it so.
 
 pub mod address;
+pub mod backoff;
 pub mod clock;
 pub mod config;
 pub mod db;

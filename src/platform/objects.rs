@@ -9,14 +9,16 @@
 //!   where something lies there already; of two uploads at once one wins.
 //! - No key contains anything that a client has sent, so there is no way out of the store's folder.
 //!
-//! The store is the crate `object_store`'s, of which the local folder is built in. Another one (S3) is that crate's
-//! feature, a constructor beside [`Objects::in_folder`] with parts of at least 5 MiB, and a rule of the bucket that
-//! removes what is older than a day in [`STAGING`]. It must be able to copy only where nothing exists.
+//! The store is the crate `object_store`'s: a local folder, or a bucket of S3 ([`bucket`]). Another one is a constructor
+//! beside [`Objects::in_folder`] and [`Objects::in_bucket`]. It must be able to copy only where nothing exists.
 
+pub mod bucket;
 mod download;
+mod presign;
 mod ticket;
 
 use std::fmt;
+use std::ops::Range;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path as FolderPath;
 use std::sync::Arc;
@@ -25,14 +27,14 @@ use anyhow::{Context, Result};
 use aws_lc_rs::digest;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::stream::BoxStream;
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use futures_util::{Stream, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore, ObjectStoreExt, WriteMultipart};
+use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt, WriteMultipart};
 use uuid::Uuid;
 
 pub use self::download::Download;
+use self::presign::Presigner;
 pub use self::ticket::{NoTicket, Ticket};
 use crate::platform::fault::Fault;
 use crate::platform::id;
@@ -124,12 +126,18 @@ pub enum NotReceived {
     Fault(#[from] Fault),
 }
 
-/// An object's bytes, in their order.
-pub type Pieces = BoxStream<'static, Result<Bytes, Fault>>;
+/// An object that was asked for with a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Within {
+    Bytes(Bytes),
+    TooLarge,
+}
 
 #[derive(Clone)]
 pub struct Objects {
     store: Arc<dyn ObjectStore>,
+    /// Where clients put their files into the store themselves.
+    signer: Option<Arc<Presigner>>,
     tickets: SealingKey,
     part_bytes: usize,
 }
@@ -147,7 +155,18 @@ impl Objects {
             .with_context(|| format!("cannot open the folder for uploaded files {}", folder.display()))?
             // Whoever is told that their file has arrived will not send it again.
             .with_fsync(true);
-        Ok(Self { store: Arc::new(store), tickets: master_key.derive("uploads"), part_bytes: FOLDER_PART })
+        let tickets = master_key.derive("uploads");
+        Ok(Self { store: Arc::new(store), signer: None, tickets, part_bytes: FOLDER_PART })
+    }
+
+    /// Where a client may put one object of exactly the ticket's size, until the ticket expires: a path at this service
+    /// ([`Self::upload_path`]), or a whole address at the store. What lies there afterwards may still be replaced by
+    /// whoever has the address, so it has to be taken from there ([`Self::put`]) before it is relied on.
+    pub fn upload_address(&self, ticket: &Ticket, now: DateTime<Utc>) -> String {
+        match &self.signer {
+            Some(signer) => signer.put(&ticket.key.to_string(), ticket.max_bytes, now, ticket.expires_at - now),
+            None => self.upload_path(ticket),
+        }
     }
 
     /// The path at which a client may put one object, until the ticket expires.
@@ -203,6 +222,23 @@ impl Objects {
         }
     }
 
+    /// Whether the store takes an object and lets no other take its place: for whoever sets one up.
+    pub async fn probe(&self) -> Result<(), Fault> {
+        let [staged, kept] = [(); 2].map(|()| Path::from(format!("{STAGING}/{}", id::generate().simple())));
+        self.store.put(&staged, Bytes::from_static(b"probe").into()).await.map_err(unavailable)?;
+        let first = self.store.copy_if_not_exists(&staged, &kept).await;
+        let again = self.store.copy_if_not_exists(&staged, &kept).await;
+        for path in [&staged, &kept] {
+            self.store.delete(path).await.map_err(unavailable)?;
+        }
+        first.map_err(unavailable)?;
+        match again {
+            Err(Error::AlreadyExists { .. }) => Ok(()),
+            Err(error) => Err(unavailable(error)),
+            Ok(()) => Err(Fault::Unavailable(anyhow::anyhow!("it lets an object take the place of another"))),
+        }
+    }
+
     /// The size of an object, if it is there.
     pub async fn head(&self, key: &Key) -> Result<Option<u64>, Fault> {
         found(self.store.head(&key.path()).await).map(|found| found.map(|meta| meta.size))
@@ -216,15 +252,29 @@ impl Objects {
         }
     }
 
-    /// An object's size and its bytes, piece by piece and no faster than they are asked for, if it is there.
-    pub async fn open(&self, key: &Key) -> Result<Option<(u64, Pieces)>, Fault> {
-        let object = found(self.store.get(&key.path()).await)?;
-        Ok(object.map(|object| (object.meta.size, object.into_stream().map_err(unavailable).boxed())))
+    /// All of an object that is no larger than `max_bytes`; nothing of one that is.
+    pub async fn get_within(&self, key: &Key, max_bytes: u64) -> Result<Option<Within>, Fault> {
+        match found(self.store.get(&key.path()).await)? {
+            Some(object) if object.meta.size > max_bytes => Ok(Some(Within::TooLarge)),
+            Some(object) => object.bytes().await.map(|bytes| Some(Within::Bytes(bytes))).map_err(unavailable),
+            None => Ok(None),
+        }
     }
 
-    /// Takes an object away that nobody has been shown yet; one that is not there is gone already.
-    pub async fn remove(&self, key: &Key) -> Result<(), Fault> {
-        found(self.store.delete(&key.path()).await).map(drop)
+    /// Some of an object as it comes, if it is there. `range` lies within it.
+    pub async fn read(
+        &self,
+        key: &Key,
+        range: Range<u64>,
+    ) -> Result<Option<impl Stream<Item = Result<Bytes, Fault>> + Send + 'static>, Fault> {
+        let options = GetOptions { range: Some(range.into()), ..GetOptions::default() };
+        let object = found(self.store.get_opts(&key.path(), options).await)?;
+        Ok(object.map(|object| object.into_stream().map(|part| part.map_err(unavailable))))
+    }
+
+    /// Removes an object, if it is there. Nothing may refer to it any more.
+    pub async fn delete(&self, key: &Key) -> Result<(), Fault> {
+        found(self.store.delete(&key.path()).await).map(|_| ())
     }
 
     /// What an object really is, if it is there.

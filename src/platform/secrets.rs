@@ -1,4 +1,4 @@
-//! The server's own secrets: the master key and the keys that sign tokens.
+//! The server's own secrets: the master key and the keys that sign tokens. Other keys are derived from the master key.
 //!
 //! They lie in `secrets.json` in the data folder, mode 0600, made at first start. Where several servers share a
 //! database they must share this file too (or `MINTHOUSE_SECRETS`, which holds its text, from a secret manager).
@@ -38,6 +38,13 @@ pub struct Secrets {
     /// 32 bytes, base 64.
     master_key: String,
     pub signing_keys: Vec<SigningKey>,
+    /// How many keys there have been that sign the ledger's checkpoints. Each is derived from the master key.
+    #[serde(default = "first_generation")]
+    pub ledger_key_generation: u32,
+}
+
+fn first_generation() -> u32 {
+    1
 }
 
 impl Secrets {
@@ -48,6 +55,7 @@ impl Secrets {
         Ok(Self {
             master_key: STANDARD.encode(randomness.bytes::<32>()),
             signing_keys: vec![SigningKey { kid, pkcs8: STANDARD.encode(pkcs8.as_ref()) }],
+            ledger_key_generation: first_generation(),
         })
     }
 
@@ -72,15 +80,7 @@ impl Secrets {
             }
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let mut file = OpenOptions::new()
-                    .write(true)
-                    .create(true)
-                    .truncate(true)
-                    .mode(0o600)
-                    .open(&fresh)
-                    .with_context(|| format!("cannot write {}; is the folder writable?", fresh.display()))?;
-                file.write_all(text.as_bytes())?;
-                file.sync_all()?;
+                write(&fresh, &text)?;
                 // A link fails where the name exists: whoever came first has made the secrets.
                 let linked = std::fs::hard_link(&fresh, &path);
                 std::fs::remove_file(&fresh)?;
@@ -96,9 +96,37 @@ impl Secrets {
         Self::parse(&text).with_context(|| format!("in {}", path.display()))
     }
 
+    /// Reads `folder/secrets.json`, which must be there.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let path = folder.join(FILE_NAME);
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}; name its folder with --data-dir", path.display()))?;
+        Self::parse(&text).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// Puts these in the place of what lies in `folder`. A reader meanwhile sees the old ones or the new ones.
+    pub fn replace(&self, folder: &Path) -> Result<()> {
+        let (path, fresh) = (folder.join(FILE_NAME), folder.join(format!("{FILE_NAME}.{}", std::process::id())));
+        write(&fresh, &serde_json::to_string_pretty(self)?)?;
+        std::fs::rename(&fresh, &path).with_context(|| format!("cannot replace {}", path.display()))
+    }
+
     pub fn master_key(&self) -> Result<SealingKey> {
         let bytes = STANDARD.decode(&self.master_key).context("the master key is not base 64")?;
         let key: [u8; 32] = bytes.try_into().map_err(|_| anyhow::anyhow!("the master key is not 32 bytes long"))?;
         Ok(SealingKey::new(key))
     }
+}
+
+/// A file for our own eyes.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot write {}; is the folder writable?", path.display()))?;
+    file.write_all(text.as_bytes())?;
+    Ok(file.sync_all()?)
 }

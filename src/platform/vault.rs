@@ -16,6 +16,15 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     hash
 }
 
+/// Reads what [`hex`] writes of a SHA-256, in either case.
+pub fn read_sha256(text: &str) -> Option<[u8; 32]> {
+    let digits = text.trim().as_bytes();
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let pairs: Option<Vec<u8>> =
+        digits.chunks(2).map(|pair| Some(digit(*pair.first()?)? << 4 | digit(*pair.get(1)?)?)).collect();
+    pairs?.try_into().ok()
+}
+
 pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, key));
     for part in parts {
@@ -32,6 +41,13 @@ pub fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("a String takes every write");
         text
     })
+}
+
+/// The bytes of lower-case hexadecimal, as [`hex`] writes it and in no other form.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let nibble = |digit: u8| (digit as char).to_digit(16).filter(|_| !digit.is_ascii_uppercase());
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| Some((nibble(pair[0])? << 4 | nibble(*pair.get(1)?)?) as u8)).collect()
 }
 
 /// A sealed text could not be opened: it was sealed under another key or for another purpose, or was changed.
@@ -99,6 +115,15 @@ mod tests {
     use crate::platform::randomness::SeededRandomness;
 
     #[test]
+    fn a_sha256_is_64_hexadecimal_digits() {
+        let digits = "00ff".repeat(16);
+        assert_eq!(read_sha256(&digits.to_uppercase()).map(Vec::from), Some([0, 255].repeat(16)));
+        for refused in ["", &digits[1..], &digits[2..], &"0g".repeat(32), &"é".repeat(32)] {
+            assert_eq!(read_sha256(refused), None, "{refused}");
+        }
+    }
+
+    #[test]
     fn what_is_sealed_opens_only_for_its_purpose_and_unchanged() {
         let randomness: &dyn Randomness = &SeededRandomness::new(7);
         let key = SealingKey::new([7; 32]);
@@ -118,6 +143,14 @@ mod tests {
         assert_ne!(key.seal(randomness, "phone", b"1"), key.seal(randomness, "phone", b"1"));
         assert_eq!(key.hash("phone", b"1"), key.hash("phone", b"1"));
         assert_ne!(key.hash("phone", b"1"), key.hash("name", b"1"));
+    }
+
+    #[test]
+    fn hexadecimal_is_read_as_it_is_written() {
+        assert_eq!(unhex("00ff"), Some(vec![0, 255]));
+        for bad in ["0", "0g", "FF", "é"] {
+            assert_eq!(unhex(bad), None, "{bad}");
+        }
     }
 
     // RFC 4231, test case 2.

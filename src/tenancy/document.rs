@@ -13,7 +13,7 @@ use crate::platform::fault::Fault;
 use crate::platform::media::MediaType;
 use crate::platform::objects::{Download, Key, Ticket};
 use crate::platform::refusal::Refusal;
-use crate::platform::vault::hex;
+use crate::platform::vault::{hex, read_sha256};
 use crate::tenancy::audit;
 use crate::tenancy::model::{Document, DocumentId, DocumentState, EnterpriseId, QualificationErrorCode as Code};
 use crate::tenancy::permission::Permission;
@@ -114,7 +114,9 @@ pub async fn complete(platform: &Platform, scope: &TenantScope, id: DocumentId) 
     if announced.size != i64::try_from(found.size).ok() || announced.sha256.as_deref() != Some(&found.sha256[..]) {
         return Err(Refusal::at("id", Code::UploadDiffers));
     }
-    let media_type = found.media_type.ok_or_else(|| Refusal::at("id", Code::UnsupportedType))?;
+    let media_type =
+        found.media_type.filter(|found| matches!(found, MediaType::Pdf | MediaType::Png | MediaType::Jpeg));
+    let media_type = media_type.ok_or_else(|| Refusal::at("id", Code::UnsupportedType))?;
 
     let tx = scope.write(&platform.database).await?;
     let before = documents::lock_in(&tx, id).await?.ok_or_else(not_found)?;
@@ -134,7 +136,7 @@ pub async fn discard_in(platform: &Platform, tx: &TenantTx, before: DateTime<Utc
     let abandoned = documents::lock_awaited_in(tx, before, limit).await?;
     for id in &abandoned {
         // Before its row, without which nobody would find it again.
-        platform.objects.remove(&key(tx.tenant(), *id)).await?;
+        platform.objects.delete(&key(tx.tenant(), *id)).await?;
     }
     documents::delete_in(tx, &abandoned).await?;
     Ok(abandoned.len())
@@ -161,28 +163,4 @@ fn about(document: &Document) -> serde_json::Value {
         "mediaType": document.media_type,
         "state": document.state,
     })
-}
-
-fn read_sha256(text: &str) -> Option<[u8; 32]> {
-    let digits = text.trim().as_bytes();
-    if digits.len() != 64 {
-        return None;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|value| u8::try_from(value).ok());
-    let bytes: Option<Vec<u8>> = digits.chunks(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect();
-    bytes?.try_into().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sha256_is_64_hexadecimal_digits() {
-        let digits = "00ff".repeat(16);
-        assert_eq!(read_sha256(&digits.to_uppercase()), [0, 255].repeat(16).try_into().ok());
-        for refused in ["", &digits[1..], &"0g".repeat(32), &"é".repeat(32)] {
-            assert_eq!(read_sha256(refused), None, "{refused}");
-        }
-    }
 }

@@ -94,6 +94,8 @@ words! {
         Enterprise = "ENTERPRISE",
         /// A licence, a filing or a proof.
         Qualification = "QUALIFICATION",
+        /// A file that moderation is unsure of.
+        Media = "MEDIA",
     }
 }
 
@@ -261,6 +263,7 @@ codes!(ReviewErrorCode, ReviewUserError, {
     AlreadyDecided = "ALREADY_DECIDED": "该审核项已有结论，如需再审须由企业重新提交。" / "This review was already decided; the subject must be submitted again.",
     RemarkRequired = "REMARK_REQUIRED": "驳回时必须填写审核意见，告知企业应修改什么。" / "A rejection needs a remark that tells the enterprise what to change.",
     LicenceUndecided = "LICENCE_UNDECIDED": "该企业没有已通过的营业执照：请先对其营业执照作出审核，或驳回本项并填写意见。" / "The enterprise has no approved BUSINESS_LICENCE: decide on its licence first, or reject this review with a remark.",
+    MediaNotPassed = "MEDIA_NOT_PASSED": "所用介质尚未全部通过内容审核；请先处理这些介质，或驳回申请。" / "Not all of its media have passed moderation; decide on those first, or reject it.",
 });
 
 codes!(SessionErrorCode, SessionUserError, {

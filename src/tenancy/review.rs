@@ -75,23 +75,42 @@ pub async fn open_of(tx: &TenantTx, subject: Uuid) -> Result<Option<ReviewId>, F
     .await
 }
 
+/// Whether the house has ever been asked about a subject.
+pub async fn was_opened(tx: &TenantTx, subject: Uuid) -> Result<bool, Fault> {
+    let opened =
+        reviews::table.filter(reviews::tenant_id.eq(tx.tenant())).filter(reviews::subject_id.eq(subject)).count();
+    Ok(tx.one::<i64, _, _>(opened).await? > 0)
+}
+
 pub async fn find(tx: &HouseTx, id: ReviewId) -> Result<Option<Review>, Fault> {
     tx.optional(reviews::table.filter(reviews::id.eq(id)).select(Review::as_select())).await
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReviewFilter {
+    pub state: Option<ReviewState>,
+    pub kind: Option<ReviewSubject>,
+}
+
 /// Across enterprises, for the house's queue.
-pub async fn list(tx: &HouseTx, state: Option<ReviewState>, page: &Page<ReviewId>) -> Result<Vec<Review>, Fault> {
+pub async fn list(tx: &HouseTx, filter: ReviewFilter, page: &Page<ReviewId>) -> Result<Vec<Review>, Fault> {
     let mut query = paged!(reviews::table.select(Review::as_select()), reviews::id, page);
-    if let Some(state) = state {
+    if let Some(state) = filter.state {
         query = query.filter(reviews::state.eq(state));
+    }
+    if let Some(kind) = filter.kind {
+        query = query.filter(reviews::subject_kind.eq(kind));
     }
     tx.load(query).await
 }
 
-pub async fn count(tx: &HouseTx, state: Option<ReviewState>) -> Result<i64, Fault> {
+pub async fn count(tx: &HouseTx, filter: ReviewFilter) -> Result<i64, Fault> {
     let mut query = reviews::table.count().into_boxed();
-    if let Some(state) = state {
+    if let Some(state) = filter.state {
         query = query.filter(reviews::state.eq(state));
+    }
+    if let Some(kind) = filter.kind {
+        query = query.filter(reviews::subject_kind.eq(kind));
     }
     tx.one(query).await
 }

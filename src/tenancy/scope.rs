@@ -415,6 +415,15 @@ impl HouseTx {
     pub async fn read(database: &Database) -> Result<Self, Fault> {
         Ok(Self(database.begin(Session::House, Access::ReadOnly).await?))
     }
+
+    /// For what belongs to no enterprise.
+    pub async fn write(database: &Database) -> Result<Self, Fault> {
+        Ok(Self(database.begin(Session::House, Access::ReadWrite).await?))
+    }
+
+    pub async fn commit(self) -> Result<(), Fault> {
+        self.0.commit().await
+    }
 }
 
 impl Deref for HouseTx {

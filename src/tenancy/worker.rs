@@ -3,10 +3,12 @@
 //! A job keeps nothing in memory between turns: what is due stands in the database, so any number of servers may run
 //! the same jobs, and one that is killed leaves its work to the others.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +20,11 @@ pub trait Job: Send + Sync + 'static {
     fn name(&self) -> &'static str;
 
     async fn tenants_due(&self) -> Result<Vec<EnterpriseId>, Fault>;
+
+    /// How long until work comes due by itself, where a job knows. Asked when there is none now.
+    async fn next_due(&self) -> Result<Option<Duration>, Fault> {
+        Ok(None)
+    }
 
     /// One bounded step for one tenant.
     async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault>;
@@ -31,6 +38,8 @@ const BREATH: Duration = Duration::from_millis(15);
 const STEP_WITHIN: Duration = Duration::from_secs(60);
 /// How long it rests after a failure.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
+/// How many tenants a job serves at a time, so that one whose step is long holds up few.
+const AT_A_TIME: usize = 4;
 
 /// What came of one round.
 #[derive(Debug, Default)]
@@ -45,13 +54,15 @@ pub struct Round {
 pub async fn run(job: Arc<dyn Job>, mut commits: watch::Receiver<u64>, shutdown: CancellationToken) {
     loop {
         commits.mark_unchanged();
+        let mut idle = false;
         let rest = match round(&*job).await {
             Ok(round) => {
+                idle = round.served == 0 && round.failures.is_empty();
                 for (tenant, fault) in &round.failures {
                     tracing::error!(job = job.name(), %tenant, "one tenant's work failed and will be tried again: {}", fault.with_causes());
                 }
                 match (round.served, round.failures.len()) {
-                    (0, 0) => REST,
+                    (0, 0) => rest_before(&*job).await,
                     (0, _) => AFTER_FAILURE,
                     _ => BREATH,
                 }
@@ -64,7 +75,7 @@ pub async fn run(job: Arc<dyn Job>, mut commits: watch::Receiver<u64>, shutdown:
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(rest) => {}
-            woken = commits.changed(), if rest == REST => {
+            woken = commits.changed(), if idle => {
                 if woken.is_err() { return }
                 tokio::time::sleep(BREATH).await;
             }
@@ -75,12 +86,30 @@ pub async fn run(job: Arc<dyn Job>, mut commits: watch::Receiver<u64>, shutdown:
 /// One round over the tenants with work. One tenant's trouble does not keep the others from being served.
 pub async fn round(job: &dyn Job) -> Result<Round, Fault> {
     let mut round = Round::default();
-    for tenant in job.tenants_due().await? {
-        let work = tokio::time::timeout(STEP_WITHIN, job.work(tenant)).await;
+    let tenants = stream::iter(job.tenants_due().await?);
+    let mut outcomes = pin!(
+        tenants
+            .map(async |tenant| (tenant, tokio::time::timeout(STEP_WITHIN, job.work(tenant)).await))
+            .buffer_unordered(AT_A_TIME)
+    );
+    while let Some((tenant, work)) = outcomes.next().await {
         match work.unwrap_or(Err(Fault::TimedOut)) {
             Ok(()) => round.served += 1,
             Err(fault) => round.failures.push((tenant, fault)),
         }
     }
     Ok(round)
+}
+
+/// Until work comes due by itself, but never longer than a rest is.
+async fn rest_before(job: &dyn Job) -> Duration {
+    match job.next_due().await {
+        Ok(next) => next.map_or(REST, |next| next.clamp(BREATH, REST)),
+        Err(_) => AFTER_FAILURE, // the next round meets the same trouble and tells of it
+    }
+}
+
+/// Whether work of this job comes due so soon that it is worth waiting for.
+pub async fn soon(job: &dyn Job) -> Result<Option<Duration>, Fault> {
+    Ok(job.next_due().await?.filter(|next| *next < REST))
 }

@@ -105,7 +105,7 @@ async fn erase_in(
         return Err(Refusal::at("id", HolderErrorCode::Erased));
     }
     let mut open: Vec<HolderErrorCode> = unfinished.of(tx, id).await?.into_iter().map(HolderErrorCode::from).collect();
-    if store::has_open_transfer_of(tx, id).await? {
+    if store::transfers::has_open_transfer_of(tx, id).await? {
         open.push(HolderErrorCode::TransferOpen);
     }
     if known.phone_hash != phone {

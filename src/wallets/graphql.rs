@@ -26,7 +26,8 @@ use crate::wallets::holder::SignOn;
 use crate::wallets::model::{
     Holder, HolderId, Item, ItemId, Transfer, TransferCause, TransferId, TransferState, WalletUserError,
 };
-use crate::wallets::store::{self, HolderFilter, ItemFilter, TransferFilter};
+use crate::wallets::store::transfers::{self, TransferFilter};
+use crate::wallets::store::{self, HolderFilter, ItemFilter};
 use crate::wallets::transfer::{self, GiftRequest};
 use crate::wallets::{holder, item};
 
@@ -174,8 +175,9 @@ impl TransferObject {
         self.0.state
     }
 
-    /// Why it failed, if it did.
-    async fn failure(&self) -> Option<&str> {
+    /// Why it failed, if it did; to the enterprise.
+    async fn failure(&self, ctx: &Context<'_>) -> Option<&str> {
+        ctx.request().enterprise().ok()?;
         self.0.failure.as_deref()
     }
 
@@ -326,8 +328,8 @@ impl ItemsQuery {
         let filter = filter.unwrap_or_default();
         let filter = TransferFilter { item: filter.item_id, states: filter.states };
         let tx = read(ctx).await?;
-        let rows = store::list_transfers(&tx, &filter, &page).await.map_err(raise)?;
-        let total = if wants_total(ctx) { store::count_transfers(&tx, &filter).await.map_err(raise)? } else { 0 };
+        let rows = transfers::list_transfers(&tx, &filter, &page).await.map_err(raise)?;
+        let total = if wants_total(ctx) { transfers::count_transfers(&tx, &filter).await.map_err(raise)? } else { 0 };
         Ok(connect(&page, rows, total, |row| row.id, TransferObject))
     }
 }

@@ -28,6 +28,6 @@ impl Batch for TransferId {
     type Value = Transfer;
 
     async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, Transfer>, Fault> {
-        store::transfers_by_id(tx, keys).await
+        store::transfers::transfers_by_id(tx, keys).await
     }
 }

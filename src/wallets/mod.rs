@@ -21,6 +21,7 @@ pub mod model;
 pub mod person;
 pub mod phone_bind;
 pub mod real_name;
+pub mod reconcile;
 pub mod reveal;
 pub mod sign_in;
 pub mod sms;

@@ -131,11 +131,17 @@ impl TransferState {
         matches!(
             (self, next),
             (Requested, Locked | Failed | Cancelled)
-                | (Locked, Submitted | Failed | Cancelled)
+                | (Locked, Submitted | Unknown | Failed | Cancelled)
                 | (Submitted, Confirmed | Unknown | Failed)
-                | (Unknown, Locked | Confirmed | Failed)
+                | (Unknown, Locked | Submitted | Confirmed | Failed)
                 | (Confirmed, Succeeded)
         )
+    }
+
+    /// Whether this brings a transfer nearer to its end. To hand it over anew, or to ask once more, does not.
+    pub fn leads_on_to(self, next: Self) -> bool {
+        use TransferState::*;
+        matches!((self, next), (Requested, Locked) | (_, Confirmed | Succeeded | Failed | Cancelled))
     }
 }
 

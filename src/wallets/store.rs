@@ -1,15 +1,16 @@
-//! SQL over holders, items and transfers. What is about people stands in files of its own beside this one.
+//! SQL over holders and items. Transfers, and what else is about people, stand in files of their own beside this one.
 
 pub mod codes;
 pub mod identities;
 pub mod personal;
+pub mod positions;
+pub mod transfers;
 pub mod wechat;
 
 use std::collections::HashMap;
 
-use diesel::sql_types::{Array, Binary, Integer, Nullable, Text, Uuid as SqlUuid};
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper};
-use uuid::Uuid;
+use diesel::sql_types::{Array, BigInt, Binary, Integer, Text, Uuid as SqlUuid};
+use diesel::{ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper};
 
 use crate::catalog::model::CollectibleId;
 use crate::paged;
@@ -17,10 +18,9 @@ use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::id;
 use crate::platform::page::Page;
-use crate::schema::{holders, items, transfers};
-use crate::tenancy::model::EnterpriseId;
-use crate::tenancy::scope::{HouseTx, TenantTx};
-use crate::wallets::model::{Holder, HolderId, Item, ItemId, Transfer, TransferCause, TransferId, TransferState};
+use crate::schema::{holders, items};
+use crate::tenancy::scope::TenantTx;
+use crate::wallets::model::{Holder, HolderId, Item, ItemId};
 
 pub struct NewHolder {
     pub id: HolderId,
@@ -95,23 +95,31 @@ pub async fn count_holders(tx: &TenantTx, filter: &HolderFilter) -> Result<i64, 
     tx.one(query).await
 }
 
-pub async fn insert_items_in(
-    tx: &TenantTx,
-    collectible: CollectibleId,
-    first_serial: i32,
-    count: i32,
-) -> Result<(), Fault> {
-    let ids: Vec<Uuid> = (0..count).map(|_| id::generate()).collect();
+pub async fn insert_items_in(tx: &TenantTx, collectible: CollectibleId, serials: Vec<i32>) -> Result<(), Fault> {
+    #[derive(QueryableByName)]
+    struct Inserted {
+        #[diesel(sql_type = BigInt)]
+        count: i64,
+    }
+    let expected = serials.len();
+    // Counted by RETURNING: with ON CONFLICT the server would look into each unique index twice, half as much work
+    // again. There is nothing to be in conflict with, and if there were, it should fail.
     let statement = statement(
-        "INSERT INTO items (tenant_id, id, collectible_id, serial)
-         SELECT $1, item.id, $2, item.serial FROM unnest($3, $4) AS item (id, serial)
-         ON CONFLICT DO NOTHING",
+        "WITH inserted AS (
+            INSERT INTO items (tenant_id, id, collectible_id, serial)
+            SELECT $1, item.id, $2, item.serial FROM unnest($3, $4) AS item (id, serial)
+            RETURNING 1)
+         SELECT count(*) AS count FROM inserted",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<SqlUuid, _>(collectible)
-    .bind::<Array<SqlUuid>, _>(ids)
-    .bind::<Array<Integer>, _>((first_serial..first_serial + count).collect::<Vec<_>>());
-    tx.execute_exactly(count as usize, statement).await
+    .bind::<Array<SqlUuid>, _>(serials.iter().map(|_| id::generate()).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(serials);
+    let inserted: Inserted = tx.one(statement).await?;
+    if inserted.count != expected as i64 {
+        return Err(Fault::internal(anyhow::anyhow!("{expected} items were to be made, {} were", inserted.count)));
+    }
+    Ok(())
 }
 
 /// The items at these places that nobody holds, locked.
@@ -208,168 +216,4 @@ pub async fn set_item_holders_in(tx: &TenantTx, moves: &[(ItemId, HolderId)]) ->
     .bind::<Array<SqlUuid>, _>(moves.iter().map(|change| change.0).collect::<Vec<_>>())
     .bind::<Array<SqlUuid>, _>(moves.iter().map(|change| change.1).collect::<Vec<_>>());
     tx.execute_exactly(moves.len(), statement).await
-}
-
-pub struct NewTransfer {
-    pub id: TransferId,
-    pub item: ItemId,
-    pub from: Option<HolderId>,
-    pub to: HolderId,
-    pub cause: TransferCause,
-    pub cause_id: Uuid,
-}
-
-pub async fn insert_transfers_in(tx: &TenantTx, new: &[NewTransfer]) -> Result<Vec<Transfer>, Fault> {
-    let statement = statement(
-        "INSERT INTO transfers (tenant_id, id, item_id, from_holder_id, to_holder_id, cause, cause_id)
-         SELECT $1, transfer.* FROM unnest($2, $3, $4, $5, $6, $7) AS transfer
-         ON CONFLICT DO NOTHING",
-    )
-    .bind::<SqlUuid, _>(tx.tenant())
-    .bind::<Array<SqlUuid>, _>(new.iter().map(|transfer| transfer.id).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(new.iter().map(|transfer| transfer.item).collect::<Vec<_>>())
-    .bind::<Array<Nullable<SqlUuid>>, _>(new.iter().map(|transfer| transfer.from).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(new.iter().map(|transfer| transfer.to).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(new.iter().map(|transfer| transfer.cause).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(new.iter().map(|transfer| transfer.cause_id).collect::<Vec<_>>());
-    tx.execute_exactly(new.len(), statement).await?;
-    let ids: Vec<TransferId> = new.iter().map(|transfer| transfer.id).collect();
-    in_order(&ids, transfers_by_id(tx, &ids).await?)
-}
-
-pub async fn transfers_by_id(tx: &TenantTx, ids: &[TransferId]) -> Result<HashMap<TransferId, Transfer>, Fault> {
-    let query =
-        transfers::table.filter(transfers::tenant_id.eq(tx.tenant())).filter(transfers::id.eq_any(ids.to_vec()));
-    let rows: Vec<Transfer> = tx.load(query.select(Transfer::as_select())).await?;
-    Ok(rows.into_iter().map(|row| (row.id, row)).collect())
-}
-
-/// Locked in the order of their IDs.
-pub async fn lock_transfers_in(tx: &TenantTx, ids: &[TransferId]) -> Result<Vec<Transfer>, Fault> {
-    tx.load(
-        transfers::table
-            .filter(transfers::tenant_id.eq(tx.tenant()))
-            .filter(transfers::id.eq_any(ids.to_vec()))
-            .order(transfers::id)
-            .select(Transfer::as_select())
-            .for_no_key_update(),
-    )
-    .await
-}
-
-pub async fn has_open_transfer(tx: &TenantTx, item: ItemId) -> Result<bool, Fault> {
-    tx.one(diesel::select(diesel::dsl::exists(
-        transfers::table
-            .filter(transfers::tenant_id.eq(tx.tenant()))
-            .filter(transfers::item_id.eq(item))
-            .filter(transfers::state.eq_any(TransferState::OPEN)),
-    )))
-    .await
-}
-
-/// Whether something is on its way to or from a holder.
-pub async fn has_open_transfer_of(tx: &TenantTx, holder: HolderId) -> Result<bool, Fault> {
-    tx.one(diesel::select(diesel::dsl::exists(
-        transfers::table
-            .filter(transfers::tenant_id.eq(tx.tenant()))
-            .filter(transfers::from_holder_id.eq(holder).or(transfers::to_holder_id.eq(holder)))
-            .filter(transfers::state.eq_any(TransferState::OPEN)),
-    )))
-    .await
-}
-
-/// The tenants with transfers to move on.
-pub async fn tenants_transferring(tx: &HouseTx) -> Result<Vec<EnterpriseId>, Fault> {
-    tx.load(
-        transfers::table
-            .filter(transfers::state.eq_any(TransferState::OPEN))
-            .filter(transfers::due_at.le(diesel::dsl::now))
-            .select(transfers::tenant_id)
-            .distinct(),
-    )
-    .await
-}
-
-/// Transfers in one state whose time has come.
-pub async fn due_transfers(tx: &TenantTx, state: TransferState, limit: i64) -> Result<Vec<Transfer>, Fault> {
-    tx.load(
-        transfers::table
-            .filter(transfers::tenant_id.eq(tx.tenant()))
-            .filter(transfers::state.eq(state))
-            .filter(transfers::due_at.le(diesel::dsl::now))
-            .order(transfers::id)
-            .limit(limit)
-            .select(Transfer::as_select()),
-    )
-    .await
-}
-
-/// The same, locked; other workers pass them over.
-pub async fn lock_due_transfers_in(tx: &TenantTx, state: TransferState, limit: i64) -> Result<Vec<Transfer>, Fault> {
-    tx.load(
-        transfers::table
-            .filter(transfers::tenant_id.eq(tx.tenant()))
-            .filter(transfers::state.eq(state))
-            .filter(transfers::due_at.le(diesel::dsl::now))
-            .order(transfers::id)
-            .limit(limit)
-            .select(Transfer::as_select())
-            .for_no_key_update()
-            .skip_locked(),
-    )
-    .await
-}
-
-pub async fn set_transfer_states_in(
-    tx: &TenantTx,
-    moves: &[(TransferId, TransferState)],
-) -> Result<Vec<Transfer>, Fault> {
-    let statement = statement(
-        "UPDATE transfers AS transfer SET state = change.state, version = transfer.version + 1, updated_at = now(), due_at = now()
-           FROM unnest($2, $3) AS change (id, state)
-          WHERE transfer.tenant_id = $1 AND transfer.id = change.id",
-    )
-    .bind::<SqlUuid, _>(tx.tenant())
-    .bind::<Array<SqlUuid>, _>(moves.iter().map(|change| change.0).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(moves.iter().map(|change| change.1).collect::<Vec<_>>());
-    tx.execute_exactly(moves.len(), statement).await?;
-    let ids: Vec<TransferId> = moves.iter().map(|change| change.0).collect();
-    in_order(&ids, transfers_by_id(tx, &ids).await?)
-}
-
-#[derive(Clone, Debug, Default)]
-pub struct TransferFilter {
-    pub item: Option<ItemId>,
-    pub states: Option<Vec<TransferState>>,
-}
-
-pub async fn list_transfers(
-    tx: &TenantTx,
-    filter: &TransferFilter,
-    page: &Page<TransferId>,
-) -> Result<Vec<Transfer>, Fault> {
-    let query = transfers::table.filter(transfers::tenant_id.eq(tx.tenant())).select(Transfer::as_select());
-    let mut query = paged!(query, transfers::id, page);
-    if let Some(item) = filter.item {
-        query = query.filter(transfers::item_id.eq(item));
-    }
-    if let Some(states) = &filter.states {
-        query = query.filter(transfers::state.eq_any(states.clone()));
-    }
-    tx.load(query).await
-}
-
-pub async fn count_transfers(tx: &TenantTx, filter: &TransferFilter) -> Result<i64, Fault> {
-    let mut query = transfers::table.filter(transfers::tenant_id.eq(tx.tenant())).count().into_boxed();
-    if let Some(item) = filter.item {
-        query = query.filter(transfers::item_id.eq(item));
-    }
-    if let Some(states) = &filter.states {
-        query = query.filter(transfers::state.eq_any(states.clone()));
-    }
-    tx.one(query).await
-}
-
-fn in_order(ids: &[TransferId], mut found: HashMap<TransferId, Transfer>) -> Result<Vec<Transfer>, Fault> {
-    ids.iter().map(|id| found.remove(id).ok_or(Fault::NotFound)).collect()
 }

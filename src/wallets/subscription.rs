@@ -43,6 +43,7 @@ impl WalletsSubscription {
 
 fn apply(transfer: &mut Transfer, event: Event) -> Result<(), Fault> {
     transfer.state = serde_json::from_value(event.data["state"].clone()).map_err(Fault::internal)?;
+    transfer.failure = event.data["failure"].as_str().map(str::to_owned);
     transfer.version = event.subject_version;
     transfer.updated_at = event.occurred_at;
     Ok(())

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::catalog::issue::ledgers_of;
 use crate::catalog::model::CollectibleId;
 use crate::events::model::EventType;
 use crate::events::outbox::{self, NewEvent};
@@ -15,7 +16,8 @@ use crate::tenancy::idempotency::{self, IdempotencyKey, Turn};
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::{HolderScope, TenantScope, TenantTx};
 use crate::wallets::model::{HolderId, ItemId, Transfer, TransferCause, TransferId, TransferState, WalletErrorCode};
-use crate::wallets::store::{self, NewTransfer};
+use crate::wallets::store;
+use crate::wallets::store::transfers::{self, NewTransfer, TransferMove};
 
 /// A piece that somebody is owed, still in the treasury.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +35,10 @@ pub async fn request_in(tx: &TenantTx, deliveries: &[Delivery]) -> Result<Vec<Tr
     let places: Vec<(CollectibleId, i32)> =
         deliveries.iter().map(|delivery| (delivery.collectible, delivery.serial)).collect();
     let items = store::treasury_items_in(tx, &places).await?;
+    let mut collectibles: Vec<CollectibleId> = places.iter().map(|place| place.0).collect();
+    collectibles.sort_unstable();
+    collectibles.dedup();
+    let ledgers = ledgers_of(tx, &collectibles).await?;
     let mut new = Vec::with_capacity(deliveries.len());
     for delivery in deliveries {
         let item = *items.get(&(delivery.collectible, delivery.serial)).ok_or_else(|| {
@@ -45,6 +51,7 @@ pub async fn request_in(tx: &TenantTx, deliveries: &[Delivery]) -> Result<Vec<Tr
             to: delivery.to,
             cause: delivery.cause,
             cause_id: delivery.cause_id,
+            ledger: *ledgers.get(&delivery.collectible).ok_or(Fault::NotFound)?,
         });
     }
     create_in(tx, &new).await
@@ -123,9 +130,11 @@ async fn start_in(
     if receiver.is_none_or(|receiver| receiver.erased_at.is_some()) {
         return Err(Refusal::at("toHolderId", WalletErrorCode::HolderNotFound));
     }
-    if store::has_open_transfer(&tx, item.id).await? {
+    if transfers::has_open_transfer(&tx, item.id).await? {
         return Err(Refusal::at("itemId", WalletErrorCode::TransferOpen));
     }
+    let ledgers = ledgers_of(&tx, &[item.collectible_id]).await?;
+    let ledger = *ledgers.get(&item.collectible_id).ok_or(Fault::NotFound)?;
     let new = NewTransfer {
         id: TransferId::generate(),
         item: item.id,
@@ -133,6 +142,7 @@ async fn start_in(
         to: request.to,
         cause: TransferCause::Gift,
         cause_id: item.id.uuid(),
+        ledger,
     };
     let transfer = create_in(&tx, &[new]).await?.remove(0);
     audit::record_in(&tx, OPERATION, transfer.id.uuid(), None, &transfer).await?;
@@ -149,7 +159,7 @@ pub async fn cancel(
 ) -> Result<Transfer, Refusal<WalletErrorCode>> {
     scope.require(Permission::TransferManage)?;
     let tx = scope.write(&platform.database).await?;
-    let before = store::lock_transfers_in(&tx, &[id])
+    let before = transfers::lock_transfers_in(&tx, &[id])
         .await?
         .pop()
         .ok_or_else(|| Refusal::at("id", WalletErrorCode::TransferNotFound))?;
@@ -158,33 +168,52 @@ pub async fn cancel(
     if before.cause != TransferCause::Gift || before.state != TransferState::Requested {
         return Err(Refusal::at("id", WalletErrorCode::TooLate));
     }
-    let after = advance_in(&tx, &[(before.clone(), TransferState::Cancelled)]).await?.remove(0);
+    let after = advance_in(&tx, &[Step::to(TransferState::Cancelled, before.clone())]).await?.remove(0);
     audit::record_in(&tx, "transferCancel", id.uuid(), Some(&before), &after).await?;
     tx.commit().await?;
     Ok(after)
 }
 
-/// Moves transfers on, each to a state that it may have, and tells of it.
-pub async fn advance_in(tx: &TenantTx, steps: &[(Transfer, TransferState)]) -> Result<Vec<Transfer>, Fault> {
-    for (transfer, next) in steps {
-        if !transfer.state.may_become(*next) {
-            return Err(Fault::internal(anyhow::anyhow!(
-                "{} cannot go from {:?} to {next:?}",
-                transfer.id,
-                transfer.state
-            )));
-        }
+/// One transfer's next state.
+pub struct Step {
+    pub transfer: Transfer,
+    pub next: TransferState,
+    /// Why it fails.
+    pub failure: Option<String>,
+}
+
+impl Step {
+    pub fn to(next: TransferState, transfer: Transfer) -> Self {
+        Self { transfer, next, failure: None }
     }
-    let moves: Vec<(TransferId, TransferState)> = steps.iter().map(|(transfer, next)| (transfer.id, *next)).collect();
-    let after = store::set_transfer_states_in(tx, &moves).await?;
+
+    pub fn failed(transfer: Transfer, why: impl Into<String>) -> Self {
+        Self { transfer, next: TransferState::Failed, failure: Some(why.into()) }
+    }
+}
+
+/// Moves transfers on, each to a state that it may have, and tells of it.
+pub async fn advance_in(tx: &TenantTx, steps: &[Step]) -> Result<Vec<Transfer>, Fault> {
+    if steps.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut moves = Vec::with_capacity(steps.len());
+    for Step { transfer, next, failure } in steps {
+        let (id, from, next) = (transfer.id, transfer.state, *next);
+        if !from.may_become(next) {
+            return Err(Fault::internal(anyhow::anyhow!("{id} cannot go from {from:?} to {next:?}")));
+        }
+        moves.push(TransferMove { id, state: next, failure: failure.clone(), onward: from.leads_on_to(next) });
+    }
+    let after = transfers::set_transfer_states_in(tx, &moves).await?;
     announce_in(tx, &after).await?;
     Ok(after)
 }
 
 async fn create_in(tx: &TenantTx, new: &[NewTransfer]) -> Result<Vec<Transfer>, Fault> {
-    let transfers = store::insert_transfers_in(tx, new).await?;
-    announce_in(tx, &transfers).await?;
-    Ok(transfers)
+    let created = transfers::insert_transfers_in(tx, new).await?;
+    announce_in(tx, &created).await?;
+    Ok(created)
 }
 
 async fn announce_in(tx: &TenantTx, transfers: &[Transfer]) -> Result<(), Fault> {
@@ -197,6 +226,7 @@ async fn announce_in(tx: &TenantTx, transfers: &[Transfer]) -> Result<(), Fault>
             "toHolderId": transfer.to_holder_id,
             "cause": transfer.cause,
             "state": transfer.state,
+            "failure": transfer.failure,
         });
         events.push(NewEvent::new(EventType::TransferChanged, transfer.id.uuid(), transfer.version, data)?);
     }
@@ -204,5 +234,5 @@ async fn announce_in(tx: &TenantTx, transfers: &[Transfer]) -> Result<(), Fault>
 }
 
 async fn find(tx: &TenantTx, id: TransferId) -> Result<Transfer, Fault> {
-    store::transfers_by_id(tx, &[id]).await?.remove(&id).ok_or(Fault::NotFound)
+    transfers::transfers_by_id(tx, &[id]).await?.remove(&id).ok_or(Fault::NotFound)
 }

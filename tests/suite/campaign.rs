@@ -232,7 +232,7 @@ async fn refused_input_is_named() {
     let collectible = app.collectible(&owner).await;
     let series = app.ok(Some(&owner), "{ seriesList { nodes { id } } }", json!({})).await;
     let series = &series["seriesList"]["nodes"][0]["id"];
-    let long = "长".repeat(31);
+    let long = "长".repeat(257);
     let sound = json!({ "seriesId": series, "name": words("名", "Name"), "description": words("", ""), "author": "A",
         "imageUrl": "https://example.com/a.png", "supply": 1, "firstSerial": 1 });
     let prize = || prize_of(&collectible, Some(600_000), 1);

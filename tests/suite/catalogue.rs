@@ -6,8 +6,11 @@ use crate::embedded::ask;
 use crate::support::app::{Beginning, copy};
 use crate::support::cluster;
 
-/// Tables that are not one tenant's: a name in the directory is found before its tenant is known.
-const NOT_A_TENANTS: [&str; 2] = ["directory_entries", "persons"];
+/// Tables whose keys do not begin with a tenant: a name in the directory is found before its tenant is known.
+const NOT_A_TENANTS: [&str; 3] = ["directory_entries", "persons", "evm_accounts"];
+
+/// Tables that belong to no tenant at all, and that no tenant's role may see.
+const THE_HOUSES: [&str; 1] = ["evm_accounts"];
 
 /// Indexes for the house, which asks across tenants: its queue of reviews, and one of them by its ID.
 const ACROSS_TENANTS: [&str; 2] = ["reviews_id_index", "reviews_queue_index"];
@@ -96,14 +99,25 @@ async fn row_security_is_on_for_every_table_and_partition_and_asks_no_other_tabl
             AND (qual ILIKE '%select%' OR with_check ILIKE '%select%')",
     );
     assert_eq!(sub_selects, "");
+    let houses = THE_HOUSES.map(quoted).join(", ");
     let without_wall = names(
         &url,
-        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-            AND relname <> '__diesel_schema_migrations'
-            AND NOT EXISTS (SELECT FROM pg_policies WHERE tablename = relname AND policyname = 'tenant'
-                AND qual = '(tenant_id = (current_setting(''app.tenant_id''::text))::uuid)' AND with_check = qual)",
+        &format!(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+                AND relname <> '__diesel_schema_migrations' AND relname NOT IN ({houses})
+                AND NOT EXISTS (SELECT FROM pg_policies WHERE tablename = relname AND policyname = 'tenant'
+                    AND qual = '(tenant_id = (current_setting(''app.tenant_id''::text))::uuid)' AND with_check = qual)"
+        ),
     );
     assert_eq!(without_wall, "");
+    let shown = names(
+        &url,
+        &format!(
+            "SELECT grantee || ' ' || table_name FROM information_schema.role_table_grants
+              WHERE table_name IN ({houses}) AND grantee NOT IN ('minthouse_owner', 'minthouse_house')"
+        ),
+    );
+    assert_eq!(shown, "", "what is the house's is shown to nobody else");
 }
 
 #[tokio::test]
@@ -113,8 +127,8 @@ async fn what_is_append_only_cannot_be_changed_by_the_server() {
         &url,
         "SELECT table_name || ' ' || privilege_type || ' ' || grantee FROM information_schema.role_table_grants
           WHERE grantee LIKE 'minthouse\\_%' AND grantee <> 'minthouse_owner' AND privilege_type NOT IN ('SELECT', 'INSERT')
-            AND table_name IN ('audit_records', 'stock_entries', 'chance_entries', 'draws', 'events', 'ledger_blocks', 'data_keys',
-                'audit_links', 'branches', 'real_name_verifications')",
+            AND table_name IN ('audit_records', 'stock_entries', 'chance_entries', 'draws', 'events', 'ledger_blocks', 'ledger_checkpoints', 'data_keys',
+                'audit_links', 'branches', 'real_name_verifications', 'collectible_changes', 'series_changes')",
     );
     assert_eq!(rights, "");
     let deletes = names(
@@ -124,8 +138,8 @@ async fn what_is_append_only_cannot_be_changed_by_the_server() {
     );
     assert_eq!(
         deletes,
-        "audit_waiting, documents, holder_identities, idempotency_keys, outbox, persons, recovery_codes, refresh_tokens, \
-         sso_attempts, sso_tickets, throttles, used_assertions, verification_codes"
+        "audit_waiting, collectible_stocks, collectibles, documents, holder_identities, idempotency_keys, media, outbox, persons, \
+         recovery_codes, refresh_tokens, sso_attempts, sso_tickets, throttles, used_assertions, verification_codes"
     );
     let writes = names(
         &url,

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, text};
 use crate::support::desk::INVITE;
+use crate::support::media::png;
 use crate::support::people::{ADD_WECHAT, SECRET};
 use crate::support::play::{AIRDROP, SUBMIT, key, phone, prize_of};
 use crate::support::stream::Stream;
@@ -67,6 +68,9 @@ const TABLE: &[Line] = &[
     ("Query.item", Either(None), "{ item(id: \"@item\") { id serialText holder { id } } }"),
     ("Query.invitations", Console(Some(Campaigner)), "{ invitations { totalCount nodes { id signIn } } }"),
     ("Query.items", Either(None), "{ items(filter: {holderId: \"@holder\"}) { totalCount nodes { id } } }"),
+    ("Query.ledgerProof", Either(None), "{ ledgerProof(itemId: \"@item\") { document keyId signedAt } }"),
+    ("Query.media", Operator(None), "{ media(id: \"@media\") { id sha256 file { path } thumbnail { path } } }"),
+    ("Query.mediaList", Operator(None), "{ mediaList(filter: {states: [STORED]}) { totalCount nodes { id sha256 } } }"),
     ("Query.merchant", Operator(None), "{ merchant(id: \"@merchant\") { id merchantNumber } }"),
     ("Query.merchants", Operator(None), "{ merchants(first: 100) { totalCount nodes { id } } }"),
     ("Query.node", Either(None), "{ node(id: \"@activity\") { id __typename } }"),
@@ -123,6 +127,13 @@ const TABLE: &[Line] = &[
     ("Mutation.ssoTicketSpend", Anybody, "mutation { ssoTicketSpend(input: {ticket: \"mht_nothing\", nonce: \"n\"}) { token userErrors { code } } }"),
     ("Mutation.seriesCreate", Operator(Some(Auditor)), "mutation { seriesCreate(input: {name: {chinese: \"系\", english: \"S\"}, description: {chinese: \"\", english: \"\"}}) { series { id } userErrors { code } } }"),
     ("Mutation.collectibleCreate", Operator(Some(Finance)), "mutation { collectibleCreate(input: {seriesId: \"@series\", name: {chinese: \"藏\", english: \"C\"}, description: {chinese: \"\", english: \"\"}, author: \"A\", supply: 5}) { collectible { id } userErrors { code } } }"),
+    ("Mutation.seriesUpdate", Operator(Some(Auditor)), "mutation { seriesUpdate(input: {id: \"@series\", version: 99}) { series { id } userErrors { code } } }"),
+    ("Mutation.collectibleUpdate", Operator(Some(Finance)), "mutation { collectibleUpdate(input: {id: \"@collectible\", version: 99, author: \"B\"}) { collectible { id } userErrors { code } } }"),
+    ("Mutation.collectibleDelete", Operator(Some(Auditor)), "mutation { collectibleDelete(input: {id: \"@collectible\"}) { deletedId userErrors { code } } }"),
+    ("Mutation.mediaUploadCreate", Operator(Some(Auditor)), "mutation { mediaUploadCreate(input: {fileName: \"a.png\", contentType: \"image/png\", size: 9}) { media { state } userErrors { code } } }"),
+    ("Mutation.mediaUploadComplete", Operator(Some(Finance)), "mutation { mediaUploadComplete(input: {id: \"@media\"}) { media { id } userErrors { code } } }"),
+    ("Mutation.mediaDelete", Operator(Some(Finance)), "mutation { mediaDelete(input: {id: \"@media\"}) { deletedId userErrors { code } } }"),
+    ("Mutation.mediaModerate", House(Some(Auditor)), "mutation { mediaModerate(input: {enterpriseId: \"@enterprise\", id: \"@media\", verdict: APPROVE, reason: \"r\"}) { media { id } userErrors { code } } }"),
     ("Mutation.collectibleSubmit", Operator(Some(Finance)), "mutation { collectibleSubmit(input: {id: \"@collectible\"}) { collectible { id } userErrors { code } } }"),
     ("Mutation.collectibleIssue", Operator(Some(Finance)), "mutation { collectibleIssue(input: {id: \"@collectible\", idempotencyKey: \"@key\"}) { collectible { id } userErrors { code } } }"),
     ("Mutation.activityCreate", Operator(Some(Finance)), "mutation { activityCreate(input: {kind: AIRDROP, name: {chinese: \"活\", english: \"A\"}, opensAt: \"2026-01-01T00:00:00Z\", closesAt: \"2036-01-01T00:00:00Z\", prizes: [{collectibleId: \"@collectible\", level: 0, name: {chinese: \"奖\", english: \"P\"}, quantity: 1}]}) { activity { state } userErrors { code } } }"),
@@ -210,6 +221,8 @@ impl Stage {
         let made = "mutation { apiClientCreate(input: {name: \"C\", scopes: [CATALOG_READ]}) { client { id } secretId userErrors { code } } }";
         let client = app.done(&owner, made, json!({})).await;
         let document = app.document(&owner, &pdf("alpha")).await;
+        let media = app.medium(&owner, "image/png", &png(1)).await;
+        app.design(&owner, json!({ "media": media })).await;
         let qualification = app.qualification(&owner, "BUSINESS_LICENCE", CREDIT_CODE).await;
         app.approve(&qualification).await;
         let wechat = json!({ "kind": "MINI_PROGRAM", "app": "wxalpha", "secret": SECRET });
@@ -234,7 +247,7 @@ impl Stage {
             text(&found.as_object().expect("fields").values().next().expect("one")["nodes"][0]["id"])
         };
         let ids = BTreeMap::from([
-            ("@series", first("{ seriesList { nodes { id } } }").await),
+            ("@series", first("{ seriesList(orderBy: CREATED_AT_ASC) { nodes { id } } }").await),
             ("@domain", first("{ domains { nodes { id } } }").await),
             ("@merchant", first("{ merchants { nodes { id } } }").await),
             ("@transfer", first("{ transfers { nodes { id } } }").await),
@@ -246,6 +259,7 @@ impl Stage {
             ("@client", text(&client["client"]["id"])),
             ("@collectible", collectible),
             ("@document", document),
+            ("@media", media),
             ("@connection", id::format("connection", connection)),
             ("@draft", text(&draft["id"])),
             ("@dropping", dropping),

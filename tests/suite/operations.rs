@@ -16,15 +16,15 @@ use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, client, text};
 use crate::support::desk::code_of;
+use crate::support::media::{design_of, png, words};
 use crate::support::tenants::{CREDIT_CODE, SUSPEND, branch_of, pdf, registration_of};
 
 /// Root fields of the other parts, whose operations do not stand here (yet).
 #[rustfmt::skip]
 const ELSEWHERE: &[&str] = &[
-    "node", "nodes", "reviews", "reviewDecide", "events", "eventTypes",
+    "node", "nodes", "events", "eventTypes",
     "activities", "activity", "activityCreate", "activityDraw", "activityEnd", "activityPause", "activityPublish",
     "activityResume", "activitySubmit", "airdrop", "airdropStart", "claimTake", "claims", "draws",
-    "collectible", "collectibleCreate", "collectibleIssue", "collectibleSubmit", "collectibles", "series", "seriesCreate", "seriesList",
     "domain", "domainCreate", "domainVerify", "domains", "merchant", "merchantCreate", "merchantVerify", "merchants",
     "offerCreate", "offers", "order", "orderCancel", "orderPaymentStart", "orderPlace", "orders", "sandboxPay",
     "item", "items", "transfer", "transferCancel", "transferStart", "transfers",
@@ -91,6 +91,40 @@ fn rows() -> Vec<(&'static str, Who, Value)> {
         ("EnterpriseSuspend", House, json!({ "id": "@gamma", "reason": "test" })),
         ("EnterpriseResume", House, json!({ "id": "@gamma" })),
         ("EnterpriseClose", House, json!({ "id": "@gamma", "reason": "test" })),
+        // catalogue.graphql
+        (
+            "MediaUploadCreate",
+            Owner,
+            json!({ "input": { "fileName": "dragon.png", "contentType": "image/png", "size": png(1).len() } }),
+        ),
+        ("MediaUploadComplete", Owner, json!({ "id": "@media" })),
+        ("Media", Owner, json!({ "id": "@media" })),
+        ("MediaList", Owner, json!({ "first": 10, "moderations": ["PASS"] })),
+        (
+            "SeriesCreate",
+            Owner,
+            json!({ "input": { "name": words("系", "S"), "description": words("", ""), "coverId": "@media" } }),
+        ),
+        ("CollectibleCreate", Owner, json!({ "input": design_of("@series", &json!({ "media": "@media" })) })),
+        ("CollectibleUpdate", Owner, json!({ "input": { "id": "@collectible", "version": 1, "mediaId": null } })),
+        ("Collectible", Owner, json!({ "id": "@collectible" })),
+        ("CollectibleHistory", Owner, json!({ "id": "@collectible", "first": 10 })),
+        ("Collectibles", Owner, json!({ "seriesId": "@series", "first": 10 })),
+        ("SeriesUpdate", Owner, json!({ "input": { "id": "@series", "version": 1, "coverId": null } })),
+        ("Series", Owner, json!({ "id": "@series" })),
+        ("SeriesList", Owner, json!({ "first": 10 })),
+        ("CollectibleDelete", Owner, json!({ "id": "@collectible" })),
+        ("CollectibleSubmit", Owner, json!({ "id": "@handedIn" })),
+        ("CollectibleReviews", House, json!({ "first": 10 })),
+        ("CollectibleDecide", House, json!({ "reviewId": "@waiting", "verdict": "APPROVE", "remark": null })),
+        ("CollectibleIssue", Owner, json!({ "id": "@handedIn", "idempotencyKey": "issue-1" })),
+        ("CollectibleIssuance", Owner, json!({ "id": "@handedIn" })),
+        (
+            "MediaModerate",
+            House,
+            json!({ "enterpriseId": "@enterprise", "id": "@media", "verdict": "REJECT", "reason": "test" }),
+        ),
+        ("MediaDelete", Owner, json!({ "id": "@media" })),
         // branches.graphql
         ("BranchCreate", Partner, branch_of("corp-1")),
         ("Branch", Partner, json!({ "corpOpenId": "corp-1" })),
@@ -187,6 +221,8 @@ fn rows() -> Vec<(&'static str, Who, Value)> {
         ("ApiClient", Owner, json!({ "id": "@client" })),
         // audit.graphql
         ("AuditRecords", Owner, json!({ "filter": { "subjectId": "@client" }, "first": 10 })),
+        // ledger.graphql
+        ("LedgerProof", Owner, json!({ "itemId": "@item" })),
     ]
 }
 
@@ -227,7 +263,9 @@ impl Stage {
                FROM enterprises WHERE slug = 'alpha' RETURNING id",
         );
         let connection = id::format("connection", connection.parse().expect("a UUID"));
+        let item = app.sql("SELECT id FROM items JOIN enterprises USING (tenant_id) WHERE slug = 'alpha' LIMIT 1");
         let names = BTreeMap::from([
+            ("@item", id::format("item", item.parse().expect("a UUID"))),
             ("@newcomer", newcomers),
             ("@sent", sent),
             ("@document", document),
@@ -261,6 +299,18 @@ impl Stage {
                 &[("@code", self.app.world.messages.to(PHONE))]
             }
             "SignIn" => &[("@holder", text(&payload["holder"]["id"])), ("@holderToken", text(&payload["token"]))],
+            "MediaUploadCreate" => {
+                self.app.put_to(&text(&payload["upload"]["path"]), &png(1)).await;
+                &[("@media", text(&payload["media"]["id"]))]
+            }
+            "MediaUploadComplete" => {
+                self.app.settle().await;
+                &[]
+            }
+            "SeriesCreate" => &[("@series", text(&payload["series"]["id"]))],
+            "CollectibleCreate" => &[("@collectible", text(&payload["collectible"]["id"]))],
+            "CollectibleDelete" => &[("@handedIn", self.app.design(&self.owner, json!({})).await.1)],
+            "CollectibleSubmit" => &[("@waiting", self.app.review_of(&self.names["@handedIn"]).await)],
             "AddWeChatApp" => &[("@wechat", text(&payload["wechatApp"]["id"]))],
             "SendWalletCode" => &[("@walletCode", self.app.world.messages.to(PHONE))],
             "OpenWallet" => &[("@personToken", text(&payload["token"]))],

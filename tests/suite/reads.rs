@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, client, text};
+use crate::support::media::png;
 use crate::support::play::{AIRDROP, CANCEL, TAKE, key, phone, prize_of};
 use crate::support::tenants::{CREDIT_CODE, pdf};
 
@@ -192,6 +193,7 @@ async fn one_of_each(app: &TestApp, owner: &str) -> BTreeMap<String, String> {
         ("Enterprise".to_owned(), app.enterprise("alpha").await.to_string()),
         ("Holder".to_owned(), person.id),
         ("Item".to_owned(), item),
+        ("Media".to_owned(), app.medium(owner, "image/png", &png(1)).await),
         ("Offer".to_owned(), sale.1),
         ("Operator".to_owned(), text(&signed_in["operatorSignIn"]["operator"]["id"])),
         ("Order".to_owned(), order),

@@ -27,8 +27,7 @@ WITH columns AS (
       FROM columns JOIN keys USING (table_name)
      GROUP BY columns.table_name, keys.list
 )
+-- Which tables stand together in a query is said beside the query: of all of them, the compiler would compare each pair.
 SELECT E'//! The tables as diesel sees them. Printed from the database (migrations/README.md); do not edit.\n\n'
        || string_agg(text, E'\n' ORDER BY table_name)
-       || E'\ndiesel::allow_tables_to_appear_in_same_query!(\n    '
-       || string_agg(table_name, E',\n    ' ORDER BY table_name) || E',\n);\n'
   FROM tables;

@@ -213,6 +213,65 @@ async fn a_house_is_opened_used_killed_and_taken_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_killed_while_it_issues_goes_on_where_it_was() {
+    const SUPPLY: i64 = 60_000;
+    let folder = Folder::new("issuing");
+    let mut server = folder.serve(&[MANIFEST]);
+    let token = |enterprise| folder.print(&["token", "mint", "--enterprise", enterprise, "--role", "OWNER"]);
+    let (owner, house) = (token("alpha"), token("house"));
+    let (owner, house) = (owner.trim(), house.trim());
+
+    let series = server.ask(Some(owner), "{ seriesList(first: 1) { nodes { id } } }").await;
+    let series = text(&series["seriesList"]["nodes"][0]["id"]);
+    let words =
+        "name: {chinese: \"藏品\", english: \"Piece\"}, description: {chinese: \"\", english: \"\"}, author: \"A\"";
+    let create = format!("collectibleCreate(input: {{seriesId: \"{series}\", {words}, supply: {SUPPLY}}})");
+    let made = server.ask(Some(owner), &format!("mutation {{ {create} {{ collectible {{ id }} }} }}")).await;
+    let id = text(&made["collectibleCreate"]["collectible"]["id"]);
+    let submit = format!("mutation {{ collectibleSubmit(input: {{id: \"{id}\"}}) {{ userErrors {{ code }} }} }}");
+    server.ask(Some(owner), &submit).await;
+    let review = server.ask(Some(house), "{ reviews(first: 1, filter: {state: PENDING}) { nodes { id } } }").await;
+    let review = text(&review["reviews"]["nodes"][0]["id"]);
+    let decide = format!("reviewDecide(input: {{id: \"{review}\", verdict: APPROVE}}) {{ userErrors {{ code }} }}");
+    server.ask(Some(house), &format!("mutation {{ {decide} }}")).await;
+    let issue = format!(
+        "mutation {{ collectibleIssue(input: {{id: \"{id}\", idempotencyKey: \"once\"}}) {{ replayed userErrors {{ code }} }} }}"
+    );
+    server.ask(Some(owner), &issue).await;
+
+    // Killed again and again, wherever it happens to be; the last one may finish.
+    let progress = format!("{{ collectible(id: \"{id}\") {{ state issuedCount }} }}");
+    let (mut reached, mut kills) = (0, 0);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let seen = server.ask(Some(owner), &progress).await["collectible"].clone();
+        let issued = seen["issuedCount"].as_i64().expect("a number");
+        assert!(issued >= reached, "what was issued stays issued: {issued} after {reached}");
+        if seen["state"] == "ISSUED" {
+            assert_eq!(issued, SUPPLY);
+            break;
+        }
+        reached = issued;
+        if kills < 4 {
+            kills += 1;
+            server.signal(libc::SIGKILL);
+            server.ended(Duration::from_secs(10));
+            server = folder.serve(&[]);
+            // Whoever lost the answer asks again under the same key.
+            let again = server.ask(Some(owner), &issue).await;
+            assert_eq!(again["collectibleIssue"], json!({ "replayed": true, "userErrors": [] }));
+        }
+        assert!(Instant::now() < deadline, "it does not end: {seen}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(kills > 1, "it was killed on its way");
+    let audited = folder.print(&["ledger", "audit", "--tenant", "alpha"]);
+    assert!(audited.starts_with("ok    alpha"), "{audited}");
+    let healthy = folder.print(&["doctor"]);
+    assert!(!healthy.contains("WRONG"), "{healthy}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_demonstration_agrees_with_itself() {
     let folder = Folder::new("demo");
     let server = folder.serve(&[DEMO]);

@@ -7,6 +7,7 @@
 mod model;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
@@ -18,10 +19,15 @@ use crate::activities::model::{ActivityId, ActivityKind, ActivityState};
 use crate::activities::{self, publish, submit};
 use crate::api::review;
 use crate::app::App;
-use crate::catalog::collectible::{self, CollectibleRequest};
+use crate::catalog::collectible;
 use crate::catalog::issue;
+use crate::catalog::media::model::{MediaId, Moderation};
+use crate::catalog::media::upload::{self, UploadRequest};
+use crate::catalog::model::design::{Attribute, Attributes, Design, SeriesDesign};
 use crate::catalog::model::{CollectibleId, CollectibleState, SeriesId};
-use crate::catalog::series::{self, SeriesRequest};
+use crate::catalog::series;
+use crate::catalog::store::issuances;
+use crate::platform::media;
 use crate::platform::refusal::{Code, Refusal};
 use crate::platform::vault::sha256;
 use crate::sales::merchant::{self, MerchantRequest};
@@ -40,6 +46,9 @@ use crate::tenancy::scope::{HouseScope, HouseTx, TenantScope};
 use crate::tenancy::store::{self, DirectoryKind};
 
 use model::{Enterprise, Manifest, Person, Prize, Source, Text};
+
+/// Between two looks at a ledger that takes its time.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// A sign-in that a manifest gives, to be shown to whoever tries it out.
 pub struct SignIn {
@@ -228,25 +237,34 @@ impl Bench<'_> {
     async fn apply_catalogue(&self, enterprise: &Enterprise, applied: &mut Applied) -> Result<()> {
         for new in &enterprise.series {
             let create = || async {
-                let request = SeriesRequest {
+                let design = SeriesDesign {
                     name_chinese: new.name.chinese.clone(),
                     name_english: new.name.english.clone(),
                     description_chinese: new.description.chinese.clone(),
                     description_english: new.description.english.clone(),
+                    cover_id: self.medium(new.cover.as_ref()).await?,
                 };
-                Ok(series::create(&self.app.platform, &self.scope, &request).await.map_err(plain)?.id.uuid())
+                Ok(series::create(&self.app.platform, &self.scope, &design).await.map_err(plain)?.id.uuid())
             };
             let series = SeriesId::from_uuid(self.once(applied, "series", &new.key, new, create).await?);
             for design in &new.collectibles {
                 let create = || async {
-                    let request = CollectibleRequest {
-                        series,
+                    let attribute = |new: model::Attribute| Attribute { name: new.name, value: new.value };
+                    let request = Design {
+                        series_id: series,
                         name_chinese: design.name.chinese.clone(),
                         name_english: design.name.english.clone(),
                         description_chinese: design.description.chinese.clone(),
                         description_english: design.description.english.clone(),
                         author: design.author.clone(),
                         image_url: design.image_url.clone(),
+                        cover_id: self.medium(design.cover.as_ref()).await?,
+                        media_id: self.medium(design.media.as_ref()).await?,
+                        copyright_proof_id: None,
+                        filing_number: design.filing_number.clone(),
+                        flag: String::new(),
+                        metadata: String::new(),
+                        attributes: Attributes(design.attributes.iter().cloned().map(attribute).collect()),
                         supply: design.supply,
                         first_serial: design.first_serial,
                     };
@@ -334,6 +352,37 @@ impl Bench<'_> {
         Ok(requests)
     }
 
+    /// A file becomes a medium that has passed. One that the enterprise has already is that one.
+    async fn medium(&self, file: Option<&Spanned<String>>) -> Result<Option<MediaId>> {
+        let Some(named) = file else { return Ok(None) };
+        let path = self.source.file(named);
+        let step = async {
+            let bytes = tokio::fs::read(&path).await?;
+            let kind = media::sniff(&bytes).context("it is no picture, film or model that can be shown")?;
+            let request = UploadRequest {
+                file_name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                content_type: kind.as_str().to_owned(),
+                size: i64::try_from(bytes.len())?,
+                sha256: None,
+            };
+            let (platform, services) = (&self.app.platform, &self.app.media);
+            let id = upload::take(platform, services, &self.scope, &request, bytes.into()).await.map_err(plain)?.id;
+            loop {
+                let tx = self.scope.read(&platform.database).await?;
+                let found = MediaId::fetch(&tx, &[id]).await?.remove(&id).context("the medium is gone")?;
+                drop(tx);
+                match found.moderation {
+                    Moderation::Pending => self.app.work_for(self.scope.tenant()).await?,
+                    Moderation::Review => self.approve(id.uuid()).await?,
+                    Moderation::Pass => return Ok(Some(id)),
+                    Moderation::Block => bail!("it is blocked: {}", found.moderation_remark.unwrap_or_default()),
+                }
+            }
+        };
+        let answer: Result<Option<MediaId>> = step.await;
+        answer.with_context(|| format!("{}: {}", self.source.at(named), path.display()))
+    }
+
     async fn verify_merchant(&self, id: MerchantId) -> Result<()> {
         let tx = self.scope.read(&self.app.platform.database).await?;
         let found = MerchantId::fetch(&tx, &[id]).await?.remove(&id).context("the merchant is gone")?;
@@ -346,6 +395,7 @@ impl Bench<'_> {
 
     /// From wherever it stands to ISSUED.
     async fn issue(&self, id: CollectibleId) -> Result<()> {
+        let mut waits = false;
         loop {
             let tx = self.scope.read(&self.app.platform.database).await?;
             let found = CollectibleId::fetch(&tx, &[id]).await?.remove(&id).context("the collectible is gone")?;
@@ -361,12 +411,24 @@ impl Bench<'_> {
                     collectible::submit(&self.app.platform, &self.scope, id).await.map_err(plain)?;
                 }
                 CollectibleState::InReview => self.approve(id.uuid()).await?,
-                CollectibleState::Approved | CollectibleState::Failed => {
+                CollectibleState::Failed => {
+                    let tx = self.scope.read(&self.app.platform.database).await?;
+                    let failed = issuances::issuances_by_collectible(&tx, &[id]).await?.remove(&id);
+                    let reason = failed.and_then(|issuance| issuance.failure).unwrap_or_default();
+                    bail!("the ledger has refused it: {reason}; put that right and call `collectibleIssue`")
+                }
+                CollectibleState::Approved => {
                     let key = format!("manifest/{id}").parse()?;
-                    issue::start(&self.app.platform, &self.scope, id, &key).await.map_err(plain)?;
+                    issue::start(&self.app.platform, &self.scope, self.app.ledgers.chosen(), id, &key)
+                        .await
+                        .map_err(plain)?;
                 }
                 CollectibleState::Submitted | CollectibleState::Confirming | CollectibleState::Unknown => {
+                    if !std::mem::replace(&mut waits, true) {
+                        tracing::info!(collectible = %id, "the manifest goes on once the ledger has confirmed this");
+                    }
                     self.app.work_for(self.scope.tenant()).await?;
+                    tokio::time::sleep(BREATH).await;
                 }
                 CollectibleState::Issued => return Ok(()),
             }

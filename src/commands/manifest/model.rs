@@ -1,6 +1,6 @@
 //! What a manifest may say. tenants/README.md explains it to its writers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use chrono::{DateTime, Utc};
@@ -99,6 +99,9 @@ pub struct Series {
     pub key: Spanned<String>,
     pub name: Text,
     pub description: Text,
+    /// A picture's file, from the manifest's folder on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cover: Option<Spanned<String>>,
     #[serde(default, rename = "collectible", skip_serializing)]
     pub collectibles: Vec<Collectible>,
 }
@@ -112,9 +115,25 @@ pub struct Collectible {
     pub author: String,
     #[serde(default)]
     pub image_url: String,
+    /// The work itself and a picture that stands for it: files, from the manifest's folder on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media: Option<Spanned<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cover: Option<Spanned<String>>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub filing_number: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "attribute")]
+    pub attributes: Vec<Attribute>,
     pub supply: i32,
     #[serde(default = "one")]
     pub first_serial: i32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attribute {
+    pub name: String,
+    pub value: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -188,6 +207,7 @@ fn standard() -> EnterpriseKind {
 /// A manifest's text, kept so that a mistake can be shown where it stands.
 pub struct Source {
     pub name: String,
+    folder: PathBuf,
     text: String,
 }
 
@@ -195,7 +215,8 @@ impl Source {
     pub fn read(file: &Path) -> Result<(Self, Manifest)> {
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file).with_context(|| format!("cannot read the manifest {name}"))?;
-        let source = Self { name, text };
+        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+        let source = Self { name, folder, text };
         let manifest = match toml::from_str::<Manifest>(&source.text) {
             Ok(manifest) => manifest,
             Err(error) => {
@@ -210,6 +231,11 @@ impl Source {
     /// `file:line` of something in the manifest.
     pub fn at<T>(&self, spanned: &Spanned<T>) -> String {
         format!("{}:{}", self.name, self.line(spanned.span().start))
+    }
+
+    /// A file that the manifest names.
+    pub fn file(&self, named: &Spanned<String>) -> PathBuf {
+        self.folder.join(named.get_ref())
     }
 
     fn line(&self, offset: usize) -> usize {
@@ -239,6 +265,12 @@ impl Source {
             self.no_doubles("branch", enterprise.branches.iter().map(|branch| &branch.corp_open_id))?;
             if let Some(branch) = enterprise.branches.first().filter(|_| enterprise.kind != EnterpriseKind::Platform) {
                 bail!("{}: only an enterprise of kind PLATFORM has branches", self.at(&branch.corp_open_id));
+            }
+            let covers = enterprise.series.iter().filter_map(|series| series.cover.as_ref());
+            let shown = enterprise.series.iter().flat_map(|series| &series.collectibles);
+            let shown = shown.flat_map(|design| [design.media.as_ref(), design.cover.as_ref()]).flatten();
+            if let Some(missing) = covers.chain(shown).find(|named| !self.file(named).is_file()) {
+                bail!("{}: there is no file {}", self.at(missing), self.file(missing).display());
             }
             let collectibles = || enterprise.series.iter().flat_map(|series| &series.collectibles);
             self.no_doubles("series", enterprise.series.iter().map(|series| &series.key))?;

@@ -83,7 +83,7 @@ impl DocumentObject {
 /// An address that is good for a short while. Whoever has it needs nothing else, so it is not to be passed on.
 #[derive(SimpleObject)]
 pub struct SignedAddress {
-    /// The path at this service.
+    /// The path at this service; of an upload, it may be a whole address elsewhere.
     pub path: String,
     /// Until when it is good.
     pub expires_at: DateTime<Utc>,

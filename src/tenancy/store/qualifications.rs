@@ -15,6 +15,8 @@ use crate::tenancy::model::{
 };
 use crate::tenancy::scope::{HouseTx, TenantTx};
 
+diesel::allow_tables_to_appear_in_same_query!(documents, qualifications);
+
 /// Spelled out, so that the partial index serves it.
 const APPROVED: &str = "qualifications.state = 'APPROVED'";
 

@@ -1,10 +1,16 @@
 //! What tests stand on.
 
+pub mod anvil;
 pub mod app;
+pub mod bucket;
+pub mod chain;
 pub mod cluster;
 pub mod desk;
 pub mod held;
 pub mod identity_provider;
+pub mod killed;
+pub mod ledgers;
+pub mod media;
 pub mod people;
 pub mod play;
 pub mod sso;

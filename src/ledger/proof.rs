@@ -1,0 +1,164 @@
+//! A piece's history as a document that proves itself: each operation in its block, each block in the chain, the chain
+//! under the house's signature. Whoever has it needs nothing else, see [`crate::ledger::verify`].
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::model::CollectibleId;
+use crate::ledger::checkpoint::{Checkpoint, LedgerKeys};
+use crate::ledger::merkle::{self, Hash, Run};
+use crate::ledger::model::{Block, Piece};
+use crate::ledger::record::Salts;
+use crate::ledger::store::{self, chain};
+use crate::platform::Platform;
+use crate::platform::fault::Fault;
+use crate::platform::vault::hex;
+use crate::tenancy::model::{EnterpriseId, HolderId};
+use crate::tenancy::scope::TenantScope;
+
+pub const FORMAT: &str = "minthouse/ledger-proof/1";
+
+/// Hashes are in hexadecimal throughout.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Document {
+    pub format: String,
+    pub enterprise: EnterpriseId,
+    pub collectible: CollectibleId,
+    pub serial: i32,
+    /// Who has the piece; none while it lies in the treasury.
+    pub holder: Option<Opened>,
+    /// The issue, and each transfer since.
+    pub operations: Vec<Inclusion>,
+    /// Those that the operations stand in, in order.
+    pub blocks: Vec<BlockInclusion>,
+    /// The signed note.
+    pub checkpoint: String,
+    /// The public key that signed it, to be compared with what the house publishes.
+    pub key: String,
+}
+
+/// The holder whom the last record means, with the salt that shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Opened {
+    pub id: HolderId,
+    pub salt: String,
+}
+
+/// An operation in its block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Inclusion {
+    /// The leaf's text; its place stands in it.
+    pub record: String,
+    pub path: Vec<String>,
+}
+
+/// A block's head, and its place in the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BlockInclusion {
+    pub number: i64,
+    pub previous_hash: String,
+    pub operations_root: String,
+    pub operation_count: i32,
+    /// Microseconds since 1970.
+    pub sealed_at: i64,
+    pub path: Vec<String>,
+}
+
+pub struct Proof {
+    pub document: Document,
+    pub checkpoint: Checkpoint,
+}
+
+/// What can be proved of a piece, by the newest checkpoint. None where the chain does not know the piece, or where it
+/// says that somebody else than `holder` has it: then the piece is on its way, and a moment later there is a proof.
+///
+/// The caller has found out that whoever asks may see the piece and its holder.
+pub async fn of(
+    platform: &Platform,
+    keys: &LedgerKeys,
+    tenant: EnterpriseId,
+    piece: Piece,
+    holder: Option<HolderId>,
+) -> Result<Option<Proof>, Fault> {
+    let tx = TenantScope::of_system(tenant).read(&platform.database).await?;
+    let Some(last) = chain::last_checkpoint(&tx).await? else { return Ok(None) };
+    let (checkpoint, key) = keys.open(&last.note).map_err(Fault::internal)?;
+    let history = store::history(&tx, piece, last.tree_size).await?;
+    let whole = store::known(&tx, &[piece]).await?.remove(&piece).and_then(|known| known.holding(piece)).is_some();
+    let present = history.last().map(|event| event.to_holder_id);
+    if !whole || present != Some(holder) {
+        return Ok(None);
+    }
+
+    let mut numbers: Vec<i64> = history.iter().map(|event| event.block_number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let mut leaves: HashMap<i64, Vec<Hash>> = HashMap::new();
+    for number in &numbers {
+        let hashes = chain::leaves(&tx, *number).await?.iter().map(|leaf| Hash::try_from(&leaf[..])).collect();
+        let hashes: Result<Vec<Hash>, _> = hashes;
+        leaves.insert(*number, hashes.map_err(Fault::internal)?);
+    }
+    let operations = history
+        .iter()
+        .map(|event| {
+            let (leaves, place) = (&leaves[&event.block_number], event.position as usize);
+            if place >= leaves.len() {
+                return Err(Fault::internal(anyhow::anyhow!("block {} has lost operations", event.block_number)));
+            }
+            Ok(Inclusion { record: event.payload.clone(), path: hexes(&merkle::path(leaves, place)) })
+        })
+        .collect::<Result<_, _>>()?;
+
+    let heads = chain::blocks(&tx, &numbers).await?;
+    let mut blocks = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        let block = heads.get(&number).ok_or(Fault::NotFound)?;
+        let sisters: Vec<Run> = merkle::sisters(number as u64 - 1, checkpoint.size);
+        let path: Vec<Hash> = chain::subtrees(&tx, &sisters).await?.iter().map(|run| merkle::join(run)).collect();
+        blocks.push(BlockInclusion::new(block, &path));
+    }
+    let salts = Salts::new(&platform.master_key, tenant);
+    let opened = |id| history.last().map(|event| Opened { id, salt: hex(&salts.of(event.operation_id)) });
+    let document = Document {
+        format: FORMAT.to_owned(),
+        enterprise: tenant,
+        collectible: piece.collectible,
+        serial: piece.serial,
+        holder: holder.and_then(opened),
+        operations,
+        blocks,
+        checkpoint: last.note,
+        key: key.to_string(),
+    };
+    Ok(Some(Proof { document, checkpoint }))
+}
+
+impl BlockInclusion {
+    fn new(block: &Block, path: &[Hash]) -> Self {
+        Self {
+            number: block.number,
+            previous_hash: hex(&block.previous_hash),
+            operations_root: hex(&block.operations_root),
+            operation_count: block.operation_count,
+            sealed_at: block.sealed_at.timestamp_micros(),
+            path: hexes(path),
+        }
+    }
+}
+
+impl Document {
+    /// As it is handed out.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("a document holds nothing that JSON cannot say")
+    }
+}
+
+fn hexes(hashes: &[Hash]) -> Vec<String> {
+    hashes.iter().map(|hash| hex(hash)).collect()
+}
