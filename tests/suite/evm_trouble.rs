@@ -72,6 +72,7 @@ async fn a_node_that_drops_forgets_replaces_or_stalls_loses_and_doubles_nothing(
     a_gap_is_filled(&anvil).await;
     nothing_is_believed_before_it_is_deep_enough(&anvil).await;
     a_replaced_block_is_noticed(&anvil).await;
+    what_lands_elsewhere_is_settled_where_it_stands(&anvil).await;
     a_transaction_without_enough_gas_is_tried_again_one_by_one(&anvil).await;
 }
 
@@ -243,6 +244,43 @@ async fn a_replaced_block_is_noticed(anvil: &Anvil) {
     let receipt = anvil.ask("eth_getTransactionReceipt", json!([sent[0]])).await;
     assert_eq!(receipt["blockNumber"], json!(format!("{:#x}", first.block)), "where it stands in the end");
     assert_eq!(effects(anvil, &house).await, 2);
+}
+
+async fn what_lands_elsewhere_is_settled_where_it_stands(anvil: &Anvil) {
+    let house = Chained::with(anvil, EvmOptions { confirmations: 6, ..options(anvil) }).await;
+    let operations = [one(), one(), one()];
+    for operation in &operations {
+        house.submit(std::slice::from_ref(operation)).await;
+        house.turn().await;
+        house.turn().await;
+    }
+    assert_eq!(house.app.sql("SELECT DISTINCT state FROM evm_transactions"), "MINED");
+    let sent = attempts(&house);
+    let stands = async |hash: &str| {
+        let receipt = anvil.ask("eth_getTransactionReceipt", json!([hash])).await;
+        (receipt["blockNumber"].clone(), receipt["logs"][0]["logIndex"].clone())
+    };
+    let before = [stands(&sent[0]).await, stands(&sent[1]).await, stands(&sent[2]).await];
+    // Three blocks go: two transactions come to stand in one block, and the third before where it was.
+    let mut landed = Vec::new();
+    for (hash, block) in sent.iter().zip([0, 1, 1]) {
+        landed.push(json!([anvil.ask("eth_getRawTransactionByHash", json!([hash])).await, block]));
+    }
+    anvil.ask("anvil_reorg", json!([3, landed])).await;
+    house.turn().await;
+    anvil.mine(6).await;
+    let receipts = house.settle(&operations).await;
+    let after = [stands(&sent[0]).await, stands(&sent[1]).await, stands(&sent[2]).await];
+    assert_ne!(before[2], after[2], "it stands elsewhere");
+    for ((operation, hash), (block, _)) in operations.iter().zip(&sent).zip(&after) {
+        let place = place(&receipts[&operation.id]);
+        assert_eq!((&json!(format!("{:#x}", place.block)), place.transaction.as_ref()), (block, Some(hash)));
+    }
+    let places = operations.each_ref().map(|operation| place(&receipts[&operation.id]));
+    assert!(places.is_sorted_by_key(|place| (place.block, place.position)), "{places:?}");
+    assert_eq!(places[1].block, places[2].block);
+    assert_eq!(attempts(&house), sent, "nothing was sent again");
+    assert_eq!(effects(anvil, &house).await, 3);
 }
 
 async fn a_transaction_without_enough_gas_is_tried_again_one_by_one(anvil: &Anvil) {
