@@ -17,7 +17,7 @@ use crate::catalog::graphql::{CollectibleObject, SeriesObject};
 use crate::catalog::media::graphql::MediaObject;
 use crate::catalog::media::model::MediaId;
 use crate::catalog::media::moderation;
-use crate::catalog::model::{CatalogErrorCode, CollectibleId, SeriesId};
+use crate::catalog::model::{CatalogErrorCode, Collectible, CollectibleId, SeriesId};
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::page::{CreatedOrder, Page, PageRule};
@@ -30,7 +30,7 @@ use crate::tenancy::model::{
     ReviewUserError,
 };
 use crate::tenancy::review::{self, Decision, ReviewFilter};
-use crate::tenancy::scope::{HouseScope, HouseTx};
+use crate::tenancy::scope::{HouseScope, HouseTx, TenantTx};
 use crate::tenancy::standing::Standings;
 use crate::tenancy::store;
 use crate::tenancy::{enterprise, qualification};
@@ -140,9 +140,7 @@ impl ReviewObject {
                 found.map(|found| Reviewed::Qualification(QualificationObject::new(tenant, found)))
             }
             ReviewSubject::Collectible => {
-                let id = CollectibleId::from_uuid(subject);
-                let found = CollectibleId::fetch(&tx, &[id]).await?.remove(&id);
-                found.map(CollectibleObject).map(Reviewed::Collectible)
+                self.collectible(&tx).await?.map(CollectibleObject).map(Reviewed::Collectible)
             }
             ReviewSubject::Media => {
                 let id = MediaId::from_uuid(subject);
@@ -154,6 +152,15 @@ impl ReviewObject {
                 found.map(ActivityObject).map(Reviewed::Activity)
             }
         })
+    }
+
+    /// The collectible that it is about, if it is about one.
+    async fn collectible(&self, tx: &TenantTx) -> std::result::Result<Option<Collectible>, Fault> {
+        if self.review.subject_kind != ReviewSubject::Collectible {
+            return Ok(None);
+        }
+        let id = CollectibleId::from_uuid(self.review.subject_id);
+        Ok(CollectibleId::fetch(tx, &[id]).await?.remove(&id))
     }
 
     async fn look_at_media(
@@ -177,12 +184,8 @@ impl ReviewObject {
         platform: &Platform,
         house: &HouseScope,
     ) -> std::result::Result<Option<SeriesObject>, Fault> {
-        if self.review.subject_kind != ReviewSubject::Collectible {
-            return Ok(None);
-        }
         let tx = house.read_within(&platform.database, self.review.tenant_id).await?;
-        let id = CollectibleId::from_uuid(self.review.subject_id);
-        let Some(collectible) = CollectibleId::fetch(&tx, &[id]).await?.remove(&id) else { return Ok(None) };
+        let Some(collectible) = self.collectible(&tx).await? else { return Ok(None) };
         let series = SeriesId::fetch(&tx, &[collectible.series_id]).await?.remove(&collectible.series_id);
         Ok(series.map(SeriesObject))
     }
@@ -192,13 +195,9 @@ impl ReviewObject {
         platform: &Platform,
         house: &HouseScope,
     ) -> std::result::Result<Option<DocumentObject>, Fault> {
-        if self.review.subject_kind != ReviewSubject::Collectible {
-            return Ok(None);
-        }
         let tenant = self.review.tenant_id;
         let tx = house.read_within(&platform.database, tenant).await?;
-        let id = CollectibleId::from_uuid(self.review.subject_id);
-        let proof = CollectibleId::fetch(&tx, &[id]).await?.remove(&id).and_then(|found| found.copyright_proof_id);
+        let proof = self.collectible(&tx).await?.and_then(|found| found.copyright_proof_id);
         let Some(proof) = proof else { return Ok(None) };
         let found = store::documents::by_id(&tx, &[proof]).await?.remove(&proof);
         Ok(found.map(|document| DocumentObject::new(tenant, document)))

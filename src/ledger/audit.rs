@@ -101,18 +101,13 @@ pub async fn audit(
     let tx = scope.read(&platform.database).await?;
     let named = chain::highest_named(&tx).await?;
     let standing = chain::last_block(&tx).await?.map_or(0, |block| block.number);
-    drop(tx);
     if standing < named {
         let why = format!("it is gone: operations or checkpoints name block {named}");
         return Ok(Audit::Wrong(Wrong::block(standing + 1, None, why)));
     }
-    if signed < blocks {
-        let tx = scope.read(&platform.database).await?;
-        let still = chain::last_block(&tx).await?.map(|block| block.number);
-        if still == Some(blocks) && store::pending(&tx, 1).await?.is_empty() {
-            let why = format!("it is gone: blocks {} to {blocks} bear no signature, though nothing waits", signed + 1);
-            return Ok(Audit::Wrong(Wrong::checkpoint(blocks, None, why)));
-        }
+    if signed < blocks && standing == blocks && store::pending(&tx, 1).await?.is_empty() {
+        let why = format!("it is gone: blocks {} to {blocks} bear no signature, though nothing waits", signed + 1);
+        return Ok(Audit::Wrong(Wrong::checkpoint(blocks, None, why)));
     }
     Ok(Audit::Whole { blocks, operations: walk.operations, checkpoints: walk.checkpoints })
 }

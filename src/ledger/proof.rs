@@ -99,29 +99,28 @@ pub async fn of(
     numbers.sort_unstable();
     numbers.dedup();
     let mut leaves: HashMap<i64, Vec<Hash>> = HashMap::new();
-    for number in &numbers {
-        let hashes = chain::leaves(&tx, *number).await?.iter().map(|leaf| Hash::try_from(&leaf[..])).collect();
-        let hashes: Result<Vec<Hash>, _> = hashes;
-        leaves.insert(*number, hashes.map_err(Fault::internal)?);
+    for (number, leaf) in chain::leaves(&tx, &numbers).await? {
+        leaves.entry(number).or_default().push(Hash::try_from(&leaf[..]).map_err(Fault::internal)?);
     }
     let operations = history
         .iter()
         .map(|event| {
-            let (leaves, place) = (&leaves[&event.block_number], event.position as usize);
-            if place >= leaves.len() {
-                return Err(Fault::internal(anyhow::anyhow!("block {} has lost operations", event.block_number)));
-            }
+            let place = event.position as usize;
+            let leaves = leaves.get(&event.block_number).filter(|leaves| place < leaves.len());
+            let leaves = leaves
+                .ok_or_else(|| Fault::internal(anyhow::anyhow!("block {} has lost operations", event.block_number)))?;
             Ok(Inclusion { record: event.payload.clone(), path: hexes(&merkle::path(leaves, place)) })
         })
         .collect::<Result<_, _>>()?;
 
     let heads = chain::blocks(&tx, &numbers).await?;
+    let sisters: Vec<Vec<Run>> =
+        numbers.iter().map(|number| merkle::sisters(*number as u64 - 1, checkpoint.size)).collect();
+    let mut joined = chain::subtrees(&tx, &sisters.concat()).await?.into_iter().map(|run| merkle::join(&run));
     let mut blocks = Vec::with_capacity(numbers.len());
-    for number in numbers {
-        let block = heads.get(&number).ok_or(Fault::NotFound)?;
-        let sisters: Vec<Run> = merkle::sisters(number as u64 - 1, checkpoint.size);
-        let path: Vec<Hash> = chain::subtrees(&tx, &sisters).await?.iter().map(|run| merkle::join(run)).collect();
-        blocks.push(BlockInclusion::new(block, &path));
+    for (number, sisters) in numbers.iter().zip(&sisters) {
+        let path: Vec<Hash> = joined.by_ref().take(sisters.len()).collect();
+        blocks.push(BlockInclusion::new(heads.get(number).ok_or(Fault::NotFound)?, &path));
     }
     let salts = Salts::new(&platform.master_key, tenant);
     let opened = |id| history.last().map(|event| Opened { id, salt: hex(&salts.of(event.operation_id)) });

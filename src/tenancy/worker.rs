@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use diesel::QueryableByName;
+use diesel::sql_types::{BigInt, Nullable};
 use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -28,6 +30,20 @@ pub trait Job: Send + Sync + 'static {
 
     /// One bounded step for one tenant.
     async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault>;
+}
+
+/// A row's answer to when work comes due by itself, in whole milliseconds from now.
+#[derive(QueryableByName)]
+pub struct Next {
+    #[diesel(sql_type = Nullable<BigInt>)]
+    milliseconds: Option<i64>,
+}
+
+impl Next {
+    /// None where nothing waits; no time at all where something is overdue.
+    pub fn due_in(&self) -> Option<Duration> {
+        self.milliseconds.map(|milliseconds| Duration::from_millis(milliseconds.try_into().unwrap_or(0)))
+    }
 }
 
 /// How long a job rests when nothing wakes it. Work that another server made due waits this long at most.

@@ -117,6 +117,19 @@ async fn announcements_are_held_to_the_rules() {
     assert_eq!(app.count("SELECT count(*)::text FROM media"), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_is_completed_within_a_day_and_then_taken_away() {
+    let gallery = Gallery::open(Store::Folder).await;
+    let (app, owner) = (&gallery.app, gallery.app.owner("alpha").await);
+    let (late, _) = app.send_media(&owner, "image/png", &png(1)).await;
+    app.sql("UPDATE media SET created_at = now() - interval '24 hours 1 minute' RETURNING 1");
+    assert_eq!(app.refused(&owner, COMPLETE, json!({ "id": late })).await, ["MEDIA_NOT_FOUND"]);
+    assert_eq!(gallery.count("incoming"), 1);
+    app.sql("UPDATE media SET created_at = now() - interval '25 hours 1 minute' RETURNING 1");
+    app.done(&owner, ANNOUNCE, announcement("image/png", &png(2))).await;
+    assert_eq!((gallery.count("incoming"), app.count("SELECT count(*)::text FROM media")), (0, 1));
+}
+
 #[rstest]
 #[case(Store::Folder)]
 #[case(Store::Bucket)]

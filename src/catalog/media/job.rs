@@ -21,9 +21,9 @@ use crate::tenancy::scope::{HouseTx, TenantScope};
 use crate::tenancy::worker::Job;
 
 /// Files looked at in one step: each may take a second.
-const A_STEP: i64 = 8;
+const A_STEP: usize = 8;
 
-/// How long a server may take over them before another takes them up.
+/// How long a server may take over one before another takes it up.
 const LEASE: Duration = Duration::from_secs(300);
 
 const UNDECODABLE: &str =
@@ -46,11 +46,12 @@ impl Job for MediaJob {
 
     async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault> {
         let scope = TenantScope::of_system(tenant);
-        let tx = scope.write(&self.platform.database).await?;
-        let due = store::take_due_in(&tx, A_STEP, LEASE).await?;
-        tx.commit().await?;
-        for media in &due {
-            if let Err(fault) = self.look_at(&scope, media).await {
+        for _ in 0..A_STEP {
+            // Each when its turn comes: a step that is cut off leaves the others to whoever is next.
+            let tx = scope.write(&self.platform.database).await?;
+            let Some(media) = store::take_due_in(&tx, LEASE).await? else { break };
+            tx.commit().await?;
+            if let Err(fault) = self.look_at(&scope, &media).await {
                 tracing::error!(%tenant, media = %media.id, "a file could not be looked at and will be again: {}", fault.with_causes());
                 let tx = scope.write(&self.platform.database).await?;
                 store::put_off_in(&tx, media.id, pause(media.attempts)).await?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Bool, Double, Nullable, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Bool, Double, Timestamptz, Uuid as SqlUuid};
 use diesel::{
     ExpressionMethods, IntoSql, NullableExpressionMethods, QueryDsl, QueryableByName, SelectableHelper, delete,
     insert_into, update,
@@ -20,6 +20,7 @@ use crate::platform::page::Page;
 use crate::schema::media;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HouseTx, TenantTx};
+use crate::tenancy::worker::Next;
 
 pub struct NewMedia<'a> {
     pub id: MediaId,
@@ -240,49 +241,45 @@ pub async fn count(tx: &TenantTx, filter: &MediaFilter) -> Result<i64, Fault> {
 }
 
 /// What was not looked at yet, in the words of its index, which a kept plan would not use for values that it does not know.
-const NOT_LOOKED_AT: &str = "state = 'STORED' AND (moderation = 'PENDING' OR thumbnail = 'DUE')";
+macro_rules! not_looked_at {
+    () => {
+        "state = 'STORED' AND (moderation = 'PENDING' OR thumbnail = 'DUE')"
+    };
+}
 
 /// The tenants with media that are to be looked at now.
 pub async fn tenants_due(tx: &HouseTx) -> Result<Vec<EnterpriseId>, Fault> {
-    let due = media::table.filter(diesel::dsl::sql::<Bool>(NOT_LOOKED_AT)).filter(media::due_at.le(diesel::dsl::now));
+    let due =
+        media::table.filter(diesel::dsl::sql::<Bool>(not_looked_at!())).filter(media::due_at.le(diesel::dsl::now));
     tx.load(due.select(media::tenant_id).distinct()).await
 }
 
 /// How long until the next is to be looked at.
 pub async fn next_due(tx: &HouseTx) -> Result<Option<Duration>, Fault> {
-    #[derive(QueryableByName)]
-    struct Next {
-        #[diesel(sql_type = Nullable<BigInt>)]
-        milliseconds: Option<i64>,
-    }
-    let statement = statement(
-        "SELECT ceil(extract(epoch FROM min(due_at) - clock_timestamp()) * 1000)::bigint AS milliseconds
-           FROM media WHERE state = 'STORED' AND (moderation = 'PENDING' OR thumbnail = 'DUE')",
-    );
-    let next: Next = tx.one(statement).await?;
-    Ok(next.milliseconds.map(|milliseconds| Duration::from_millis(milliseconds.try_into().unwrap_or(0))))
+    let statement = statement(concat!(
+        "SELECT ceil(extract(epoch FROM min(due_at) - clock_timestamp()) * 1000)::bigint AS milliseconds FROM media WHERE ",
+        not_looked_at!()
+    ));
+    Ok(tx.one::<Next, _, _>(statement).await?.due_in())
 }
 
-/// Takes up what is to be looked at, longest due first: no other server does so until `lease` is over.
-pub async fn take_due_in(tx: &TenantTx, limit: i64, lease: Duration) -> Result<Vec<Media>, Fault> {
+/// Takes up what is to be looked at and has been due longest: no other server does so until `lease` is over.
+pub async fn take_due_in(tx: &TenantTx, lease: Duration) -> Result<Option<Media>, Fault> {
     #[derive(QueryableByName)]
     struct Taken {
         #[diesel(sql_type = SqlUuid)]
         id: MediaId,
     }
-    let statement = statement(
-        "UPDATE media SET attempts = attempts + 1, due_at = now() + make_interval(secs => $3)
-          WHERE tenant_id = $1 AND id IN (SELECT id FROM media
-                 WHERE tenant_id = $1 AND due_at <= now()
-                   AND state = 'STORED' AND (moderation = 'PENDING' OR thumbnail = 'DUE')
-                 ORDER BY due_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED)
-          RETURNING id",
-    )
+    let statement = statement(concat!(
+        "UPDATE media SET attempts = attempts + 1, due_at = now() + make_interval(secs => $2)
+          WHERE tenant_id = $1 AND id = (SELECT id FROM media WHERE tenant_id = $1 AND due_at <= now() AND ",
+        not_looked_at!(),
+        " ORDER BY due_at LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED) RETURNING id"
+    ))
     .bind::<SqlUuid, _>(tx.tenant())
-    .bind::<BigInt, _>(limit)
     .bind::<Double, _>(lease.as_secs_f64());
-    let taken: Vec<MediaId> = tx.load::<Taken, _, _>(statement).await?.into_iter().map(|taken| taken.id).collect();
-    Ok(by_id(tx, &taken).await?.into_values().collect())
+    let Some(Taken { id }) = tx.optional(statement).await? else { return Ok(None) };
+    Ok(by_id(tx, &[id]).await?.remove(&id))
 }
 
 /// After trouble: looked at again when the pause is over.

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use diesel::sql_types::{Array, BigInt, Double, Integer, Nullable, Text, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper, insert_into, update};
+use diesel::sql_types::{Array, Double, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into, update};
 
 use crate::catalog::issuance::{Batch, BatchState, Issuance, Tally};
 use crate::catalog::model::CollectibleId;
@@ -14,6 +14,7 @@ use crate::platform::fault::Fault;
 use crate::schema::{issuance_batches, issuances};
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HouseTx, TenantTx};
+use crate::tenancy::worker::Next;
 
 pub async fn insert_issuance_in(
     tx: &TenantTx,
@@ -69,18 +70,12 @@ pub async fn tenants_issuing(tx: &HouseTx, ledger: LedgerKind) -> Result<Vec<Ent
 
 /// How long until the next issuance on a ledger comes due.
 pub async fn next_due(tx: &HouseTx, ledger: LedgerKind) -> Result<Option<Duration>, Fault> {
-    #[derive(QueryableByName)]
-    struct Next {
-        #[diesel(sql_type = Nullable<BigInt>)]
-        milliseconds: Option<i64>,
-    }
     let statement = statement(
         "SELECT ceil(extract(epoch FROM min(due_at) - clock_timestamp()) * 1000)::bigint AS milliseconds
            FROM issuances WHERE ledger = $1 AND due_at IS NOT NULL",
     )
     .bind::<Text, _>(ledger);
-    let next: Next = tx.one(statement).await?;
-    Ok(next.milliseconds.map(|milliseconds| Duration::from_millis(milliseconds.try_into().unwrap_or(0))))
+    Ok(tx.one::<Next, _, _>(statement).await?.due_in())
 }
 
 /// What of this tenant and ledger the worker has to move on, longest due first.

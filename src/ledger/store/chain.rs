@@ -93,14 +93,14 @@ fn astray(subtree: &Subtree) -> Fault {
     Fault::internal(anyhow::anyhow!("the chain does not hold {subtree:?}; run `minthouse ledger audit`"))
 }
 
-/// The leaves of one block's tree, in order.
-pub async fn leaves(tx: &TenantTx, block: i64) -> Result<Vec<Vec<u8>>, Fault> {
+/// The leaves of these blocks' trees, each with its block, in order.
+pub async fn leaves(tx: &TenantTx, blocks: &[i64]) -> Result<Vec<(i64, Vec<u8>)>, Fault> {
     tx.load(
         ledger_operations::table
             .filter(ledger_operations::tenant_id.eq(tx.tenant()))
-            .filter(ledger_operations::block_number.eq(block))
-            .order(ledger_operations::position)
-            .select(ledger_operations::leaf.assume_not_null()),
+            .filter(ledger_operations::block_number.eq_any(blocks.to_vec()))
+            .order((ledger_operations::block_number, ledger_operations::position))
+            .select((ledger_operations::block_number.assume_not_null(), ledger_operations::leaf.assume_not_null())),
     )
     .await
 }

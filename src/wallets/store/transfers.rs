@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use diesel::sql_types::{Array, BigInt, Bool, Double, Integer, Nullable, Text, Uuid as SqlUuid};
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper};
+use diesel::sql_types::{Array, Bool, Double, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, SelectableHelper};
 use uuid::Uuid;
 
 use crate::ledger::model::LedgerKind;
@@ -15,6 +15,7 @@ use crate::platform::page::Page;
 use crate::schema::transfers;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HouseTx, TenantTx};
+use crate::tenancy::worker::Next;
 use crate::wallets::model::{HolderId, ItemId, Transfer, TransferCause, TransferId, TransferState};
 
 pub struct NewTransfer {
@@ -121,18 +122,12 @@ pub async fn tenants_transferring(tx: &HouseTx, ledger: LedgerKind) -> Result<Ve
 
 /// How long until the next transfer on a ledger comes due.
 pub async fn next_transfer_due(tx: &HouseTx, ledger: LedgerKind) -> Result<Option<Duration>, Fault> {
-    #[derive(QueryableByName)]
-    struct Next {
-        #[diesel(sql_type = Nullable<BigInt>)]
-        milliseconds: Option<i64>,
-    }
     let statement = statement(
         "SELECT ceil(extract(epoch FROM min(due_at) - clock_timestamp()) * 1000)::bigint AS milliseconds
            FROM transfers WHERE ledger = $1 AND state IN ('REQUESTED', 'LOCKED', 'SUBMITTED', 'CONFIRMED', 'UNKNOWN')",
     )
     .bind::<Text, _>(ledger);
-    let next: Next = tx.one(statement).await?;
-    Ok(next.milliseconds.map(|milliseconds| Duration::from_millis(milliseconds.try_into().unwrap_or(0))))
+    Ok(tx.one::<Next, _, _>(statement).await?.due_in())
 }
 
 /// Transfers in one state whose time has come, longest due first, with how often in a row they were tried in vain.

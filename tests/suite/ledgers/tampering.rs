@@ -254,8 +254,8 @@ async fn reseal(house: &House, from: i64) -> (Block, Peaks) {
     let blocks = chain::blocks_after(&tx, 0, 1000).await.expect("it answers");
     let (mut last, mut peaks) = (None::<Block>, Peaks::default());
     for block in blocks {
-        let leaves = chain::leaves(&tx, block.number).await.expect("it answers");
-        let leaves: Vec<Hash> = leaves.iter().map(|leaf| leaf[..].try_into().expect("a hash")).collect();
+        let leaves = chain::leaves(&tx, &[block.number]).await.expect("it answers");
+        let leaves: Vec<Hash> = leaves.iter().map(|(_, leaf)| leaf[..].try_into().expect("a hash")).collect();
         let later = if block.number >= from { chrono::TimeDelta::seconds(1) } else { chrono::TimeDelta::zero() };
         let sealed = seal(house.tenant, last.as_ref(), &leaves, block.sealed_at + later, &mut peaks);
         assert!(block.number >= from || sealed == block, "before that it is the same");
