@@ -11,10 +11,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::activities::claim;
+use crate::activities::force;
 use crate::activities::lane::Lanes;
 use crate::activities::model::ClaimId;
-use crate::activities::publish;
 use crate::api::downloads;
+use crate::api::draws;
 use crate::api::exports::{self, Exports};
 use crate::api::gate::TokenGate;
 use crate::api::media;
@@ -176,6 +177,7 @@ impl App {
         let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
         let downloads = transport::for_pages(downloads::router(self.platform.clone()), &settings.origins);
         let media = transport::for_pages(media::router(self.platform.clone()), &settings.origins);
+        let draws = transport::for_pages(draws::router(self.platform.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), gate.clone(), settings, shutdown)?;
         let surface = Surface {
             platform: self.platform.clone(),
@@ -194,6 +196,7 @@ impl App {
             .merge(sso::router(sign_on))
             .merge(downloads)
             .merge(media)
+            .merge(draws)
             .merge(server::router(surface))
             .merge(oauth::router(OAuth { gate: gate.clone(), proxies: proxies.clone() }))
             .merge(exports::router(Exports { gate, proxies })))
@@ -264,7 +267,7 @@ impl App {
 
 /// Every column of sealed values that there is. A capability that seals something new adds its own list here.
 pub fn sealed_columns() -> Vec<SealedColumn> {
-    [wallets::SEALED, publish::SEALED, tenancy::SEALED].concat()
+    [wallets::SEALED, force::SEALED, tenancy::SEALED].concat()
 }
 
 /// What keeps a holder from being erased, in the capabilities that wallets do not know.

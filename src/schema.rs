@@ -20,6 +20,11 @@ diesel::table! {
         version -> Integer,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        draws_at_once -> Integer,
+        draws_per_day -> Nullable<Integer>,
+        wins_per_holder -> Nullable<Integer>,
+        wins_per_day -> Nullable<Integer>,
+        revealed_seed -> Nullable<Bytea>,
     }
 }
 
@@ -264,6 +269,19 @@ diesel::table! {
         activity_id -> Uuid,
         next_sequence -> BigInt,
         head_hash -> Bytea,
+        last_draw_id -> Nullable<Uuid>,
+        last_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    draw_terms (tenant_id, activity_id, version) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        version -> Integer,
+        document -> Text,
+        since -> Timestamptz,
+        record_hash -> Bytea,
     }
 }
 
@@ -272,17 +290,23 @@ diesel::table! {
         tenant_id -> Uuid,
         id -> Uuid,
         activity_id -> Uuid,
-        plan_id -> Uuid,
+        plan_id -> Nullable<Uuid>,
         holder_id -> Uuid,
         sequence -> BigInt,
         client_seed -> Text,
-        roll -> Integer,
+        roll -> Nullable<Integer>,
         picked_prize_id -> Nullable<Uuid>,
         awarded_prize_id -> Nullable<Uuid>,
         serial -> Nullable<Integer>,
         claim_id -> Nullable<Uuid>,
         record_hash -> Bytea,
         created_at -> Timestamptz,
+        version -> Integer,
+        ordinal -> Integer,
+        place -> Integer,
+        open_plans -> BigInt,
+        steps -> Bytea,
+        lot -> Nullable<Integer>,
     }
 }
 
@@ -394,6 +418,15 @@ diesel::table! {
         key_hash -> Bytea,
         key_sealed -> Bytea,
         holder_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    holder_tags (tenant_id, holder_id, tag) {
+        tenant_id -> Uuid,
+        holder_id -> Uuid,
+        tag -> Text,
         created_at -> Timestamptz,
     }
 }
@@ -667,6 +700,10 @@ diesel::table! {
         granted -> Integer,
         used -> Integer,
         joined_at -> Timestamptz,
+        wins -> Integer,
+        day -> Integer,
+        day_draws -> Integer,
+        day_wins -> Integer,
     }
 }
 
@@ -696,12 +733,58 @@ diesel::table! {
 }
 
 diesel::table! {
+    prize_days (tenant_id, prize_id, day) {
+        tenant_id -> Uuid,
+        prize_id -> Uuid,
+        day -> Integer,
+        wins -> Integer,
+    }
+}
+
+diesel::table! {
+    prize_lots (tenant_id, prize_id, position) {
+        tenant_id -> Uuid,
+        prize_id -> Uuid,
+        position -> Integer,
+        collectible_id -> Uuid,
+        quantity -> Integer,
+        allotment_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    prize_plan_tags (tenant_id, plan_id, tag) {
+        tenant_id -> Uuid,
+        plan_id -> Uuid,
+        tag -> Text,
+    }
+}
+
+diesel::table! {
     prize_plans (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
         activity_id -> Uuid,
         version -> Integer,
         created_at -> Timestamptz,
+        position -> Integer,
+        for_chosen -> Bool,
+        starts_at -> Nullable<Timestamptz>,
+        ends_at -> Nullable<Timestamptz>,
+        priority -> Integer,
+        overlays -> Bool,
+        falls_through -> Bool,
+        exhaustion -> Text,
+        published -> Bool,
+    }
+}
+
+diesel::table! {
+    prize_tallies (tenant_id, prize_id, holder_id) {
+        tenant_id -> Uuid,
+        prize_id -> Uuid,
+        holder_id -> Uuid,
+        wins -> Integer,
     }
 }
 
@@ -710,14 +793,16 @@ diesel::table! {
         tenant_id -> Uuid,
         id -> Uuid,
         plan_id -> Uuid,
-        collectible_id -> Uuid,
         position -> Integer,
         level -> Integer,
         name_chinese -> Text,
         name_english -> Text,
         odds_per_million -> Integer,
-        quantity -> Integer,
-        allotment_id -> Nullable<Uuid>,
+        wins_per_holder -> Nullable<Integer>,
+        wins_per_day -> Nullable<Integer>,
+        paced -> Bool,
+        fallback -> Bool,
+        published -> Bool,
     }
 }
 

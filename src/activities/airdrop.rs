@@ -8,9 +8,9 @@ use serde_json::json;
 use crate::activities::claim::{self, Piece, Terms};
 use crate::activities::model::{
     ActivityErrorCode, ActivityId, ActivityKind, Airdrop, AirdropId, AirdropState, Claim, ClaimSource, PrizeId,
+    PrizeLot,
 };
-use crate::activities::store::{self, FoundPrize};
-use crate::activities::window;
+use crate::activities::{store, window};
 use crate::catalog::model::{StockMove, StockReason};
 use crate::catalog::stock;
 use crate::events::model::EventType;
@@ -72,9 +72,12 @@ pub async fn start(
     let activity = window::hold_open_in(&tx, request.activity, ActivityKind::Airdrop)
         .await?
         .map_err(|why| Refusal::at("activityId", ActivityErrorCode::from(why)))?;
-    let FoundPrize { prize, allotment } = store::published_prize(&tx, activity.id, request.prize)
+    let (prize, lots) = store::plans::published_prize(&tx, activity.id, request.prize)
         .await?
         .ok_or_else(|| Refusal::at("prizeId", ActivityErrorCode::PrizeNotFound))?;
+    let [PrizeLot { collectible_id: collectible, allotment_id: Some(allotment), .. }] = lots[..] else {
+        return Err(Fault::internal(anyhow::anyhow!("{} is no prize of one lot that is set aside", prize.id)).into());
+    };
     if stock::lock_in(&tx, &[allotment]).await?.get(&allotment).is_none_or(|stock| stock.available < count) {
         return Err(Refusal::at("phones", ActivityErrorCode::NotEnoughStock));
     }
@@ -95,7 +98,7 @@ pub async fn start(
     let claims: Vec<Claim> = (first_serial..)
         .zip(&phones)
         .map(|(serial, phone)| {
-            let piece = Piece { prize: prize.id, collectible: prize.collectible_id, allotment, serial };
+            let piece = Piece { prize: prize.id, collectible, allotment, serial };
             terms.owe(holders[phone], id.uuid(), piece)
         })
         .collect();

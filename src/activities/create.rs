@@ -1,10 +1,17 @@
 //! An activity is drafted, with the first version of what may be won in it.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 
 use crate::activities::change;
-use crate::activities::model::{Activity, ActivityErrorCode, ActivityId, ActivityKind, Prize, PrizeId, PrizePlanId};
+use crate::activities::draw::MAXIMUM_AT_ONCE;
+use crate::activities::model::{
+    Activity, ActivityErrorCode, ActivityId, ActivityKind, Prize, PrizeId, PrizeLot, PrizePlan, PrizePlanId,
+};
+use crate::activities::store::plans::WholePlan;
 use crate::activities::store::{self, NewActivity};
+use crate::activities::terms::{self, Exhaustion};
 use crate::catalog::model::CollectibleId;
 use crate::catalog::text::MAXIMUM_SUPPLY;
 use crate::platform::Platform;
@@ -13,9 +20,17 @@ use crate::tenancy::audit;
 use crate::tenancy::loaders::Batch;
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::TenantScope;
+use crate::wallets::tag;
 
+/// In one plan.
 pub const MAXIMUM_PRIZES: usize = 50;
-const MILLION: i64 = 1_000_000;
+/// Beside the one for everybody.
+const MAXIMUM_PERSONAL_PLANS: usize = 20;
+/// Of one prize.
+const MAXIMUM_LOTS: usize = 20;
+/// In all: each record of a draw binds what is left of every lot.
+const MAXIMUM_LOTS_IN_ALL: usize = 200;
+const MILLION: i64 = terms::MILLION as i64;
 const DEFAULT_CLAIM_DAYS: i32 = 30;
 
 #[derive(Clone, Debug)]
@@ -26,16 +41,52 @@ pub struct ActivityRequest {
     pub opens_at: DateTime<Utc>,
     pub closes_at: DateTime<Utc>,
     pub chances_per_holder: Option<i32>,
+    pub limits: Limits,
     pub claim_days: Option<i32>,
+    /// Of the plan for everybody, as are the prizes.
+    pub exhaustion: Exhaustion,
+    pub prizes: Vec<PrizeRequest>,
+    pub personal_plans: Vec<PlanRequest>,
+}
+
+/// How often somebody may draw and win.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Limits {
+    pub draws_at_once: Option<i32>,
+    pub draws_per_day: Option<i32>,
+    pub wins_per_holder: Option<i32>,
+    pub wins_per_day: Option<i32>,
+}
+
+/// A plan for some time, or for people with one of some tags.
+#[derive(Clone, Debug)]
+pub struct PlanRequest {
+    pub tags: Vec<String>,
+    pub starts_at: Option<DateTime<Utc>>,
+    pub ends_at: Option<DateTime<Utc>>,
+    pub priority: i32,
+    pub overlays: bool,
+    pub falls_through: bool,
+    pub exhaustion: Exhaustion,
     pub prizes: Vec<PrizeRequest>,
 }
 
 #[derive(Clone, Debug)]
 pub struct PrizeRequest {
-    pub collectible: CollectibleId,
+    /// Pieces of one collectible, or of several.
+    pub lots: Vec<LotRequest>,
     pub level: i32,
     pub name: (String, String),
     pub odds_per_million: Option<i32>,
+    pub wins_per_holder: Option<i32>,
+    pub wins_per_day: Option<i32>,
+    pub paced: bool,
+    pub fallback: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct LotRequest {
+    pub collectible: CollectibleId,
     pub quantity: i32,
 }
 
@@ -46,47 +97,121 @@ pub async fn create(
 ) -> Result<Activity, Refusal<ActivityErrorCode>> {
     scope.require(Permission::ActivityManage)?;
     check(request)?;
+    let id = ActivityId::generate();
+    let plans = plans(id, request);
+    check_ties(&plans)?;
     let new = NewActivity {
-        id: ActivityId::generate(),
+        id,
         kind: request.kind,
         name: (&request.name.0, &request.name.1),
         rules: (&request.rules.0, &request.rules.1),
         opens_at: request.opens_at,
         closes_at: request.closes_at,
         chances_per_holder: request.chances_per_holder.unwrap_or(i32::from(request.kind == ActivityKind::Draw)),
+        draws_at_once: request.limits.draws_at_once.unwrap_or(1),
+        draws_per_day: request.limits.draws_per_day,
+        wins_per_holder: request.limits.wins_per_holder,
+        wins_per_day: request.limits.wins_per_day,
         claim_days: request.claim_days.unwrap_or(DEFAULT_CLAIM_DAYS),
     };
-    let plan = PrizePlanId::generate();
-    let prizes: Vec<Prize> = (0..).zip(&request.prizes).map(|(position, prize)| row(plan, position, prize)).collect();
+    let tags: Vec<(PrizePlanId, String)> = plans
+        .iter()
+        .skip(1)
+        .zip(&request.personal_plans)
+        .flat_map(|(whole, personal)| personal.tags.iter().map(|tag| (whole.plan.id, tag.clone())))
+        .collect();
 
     let tx = scope.write(&platform.database).await?;
-    let named: Vec<CollectibleId> = prizes.iter().map(|prize| prize.collectible_id).collect();
-    let known = CollectibleId::fetch(&tx, &named).await?;
-    if let Some(position) = named.iter().position(|id| !known.contains_key(id)) {
-        return Err(Refusal::at(format!("prizes.{position}.collectibleId"), ActivityErrorCode::CollectibleNotFound));
+    let named: HashSet<CollectibleId> =
+        all_prizes(&plans).flat_map(|(_, lots)| lots).map(|lot| lot.collectible_id).collect();
+    let known = CollectibleId::fetch(&tx, &Vec::from_iter(named)).await?;
+    for WholePlan { plan, prizes } in &plans {
+        let stranger = prizes.iter().find(|(_, lots)| lots.iter().any(|lot| !known.contains_key(&lot.collectible_id)));
+        if let Some((prize, _)) = stranger {
+            let field = field_of(plan.position, prize.position, "collectibleId");
+            return Err(Refusal::at(field, ActivityErrorCode::CollectibleNotFound));
+        }
     }
     let activity = store::insert_activity_in(&tx, &new).await?;
-    if !prizes.is_empty() {
-        store::insert_plan_in(&tx, activity.id, 1, &prizes, plan).await?;
-    }
-    audit::record_in(&tx, "activityCreate", activity.id.uuid(), None, &(&activity, &prizes)).await?;
+    store::plans::insert_plans_in(&tx, &plans, &tags).await?;
+    let described: Vec<_> = plans.iter().map(|whole| (&whole.plan, &whole.prizes)).collect();
+    audit::record_in(&tx, "activityCreate", activity.id.uuid(), None, &(&activity, described, &tags)).await?;
     change::announce_in(&tx, &activity).await?;
     tx.commit().await?;
     Ok(activity)
 }
 
-fn row(plan: PrizePlanId, position: i32, prize: &PrizeRequest) -> Prize {
-    Prize {
-        id: PrizeId::generate(),
-        plan_id: plan,
-        collectible_id: prize.collectible,
+fn all_prizes(plans: &[WholePlan]) -> impl Iterator<Item = &(Prize, Vec<PrizeLot>)> {
+    plans.iter().flat_map(|whole| &whole.prizes)
+}
+
+/// The plan for everybody first. Nothing where nothing is won.
+fn plans(activity: ActivityId, request: &ActivityRequest) -> Vec<WholePlan> {
+    if request.prizes.is_empty() {
+        return Vec::new();
+    }
+    let for_everybody = PlanRequest {
+        tags: Vec::new(),
+        starts_at: None,
+        ends_at: None,
+        priority: 0,
+        overlays: false,
+        falls_through: false,
+        exhaustion: request.exhaustion,
+        prizes: request.prizes.clone(),
+    };
+    let all = std::iter::once(&for_everybody).chain(&request.personal_plans);
+    (0..).zip(all).map(|(position, request)| plan(activity, position, request)).collect()
+}
+
+fn plan(activity_id: ActivityId, position: i32, request: &PlanRequest) -> WholePlan {
+    let plan = PrizePlan {
+        id: PrizePlanId::generate(),
+        activity_id,
+        version: 1,
         position,
-        level: prize.level,
-        name_chinese: prize.name.0.clone(),
-        name_english: prize.name.1.clone(),
-        odds_per_million: prize.odds_per_million.unwrap_or(0),
-        quantity: prize.quantity,
+        for_chosen: !request.tags.is_empty(),
+        starts_at: request.starts_at,
+        ends_at: request.ends_at,
+        priority: request.priority,
+        overlays: request.overlays,
+        falls_through: request.falls_through,
+        exhaustion: request.exhaustion,
+    };
+    let prizes = (0..).zip(&request.prizes).map(|(position, request)| prize(plan.id, position, request)).collect();
+    WholePlan { plan, prizes }
+}
+
+fn prize(plan_id: PrizePlanId, position: i32, request: &PrizeRequest) -> (Prize, Vec<PrizeLot>) {
+    let prize = Prize {
+        id: PrizeId::generate(),
+        plan_id,
+        position,
+        level: request.level,
+        name_chinese: request.name.0.clone(),
+        name_english: request.name.1.clone(),
+        odds_per_million: request.odds_per_million.unwrap_or(0),
+        wins_per_holder: request.wins_per_holder,
+        wins_per_day: request.wins_per_day,
+        paced: request.paced,
+        fallback: request.fallback,
+    };
+    let lot = |(position, lot): (i32, &LotRequest)| PrizeLot {
+        prize_id: prize.id,
+        position,
+        collectible_id: lot.collectible,
+        quantity: lot.quantity,
         allotment_id: None,
+    };
+    let lots = (0..).zip(&request.lots).map(lot).collect();
+    (prize, lots)
+}
+
+/// Where a prize's field stands in the input: the plan for everybody has the first position.
+pub fn field_of(plan: i32, prize: i32, field: &str) -> String {
+    match plan {
+        0 => format!("prizes.{prize}.{field}"),
+        plan => format!("personalPlans.{}.prizes.{prize}.{field}", plan - 1),
     }
 }
 
@@ -118,7 +243,8 @@ fn check(request: &ActivityRequest) -> Checked {
         "A claim stays open for 1 to 365 days.",
     )?;
     check_chances(request)?;
-    check_plan(request.kind, &request.prizes)
+    check_limits(request.kind, request.limits)?;
+    check_plans(request)
 }
 
 fn check_chances(request: &ActivityRequest) -> Checked {
@@ -139,30 +265,135 @@ fn check_chances(request: &ActivityRequest) -> Checked {
     }
 }
 
-fn check_plan(kind: ActivityKind, prizes: &[PrizeRequest]) -> Checked {
-    match kind {
+fn check_limits(kind: ActivityKind, limits: Limits) -> Checked {
+    for (limit, field, most) in [
+        (limits.draws_at_once, "drawsAtOnce", MAXIMUM_AT_ONCE),
+        (limits.draws_per_day, "drawsPerDay", 1000),
+        (limits.wins_per_holder, "winsPerHolder", 1000),
+        (limits.wins_per_day, "winsPerDay", 1000),
+    ] {
+        require(
+            limit.is_none() || kind == ActivityKind::Draw,
+            field,
+            "只有抽奖活动才有此限制。",
+            "Only an activity of kind DRAW has this limit; leave it out.",
+        )?;
+        require(
+            limit.is_none_or(|limit| (1..=most).contains(&limit)),
+            field,
+            "限制须为正数，且不超过允许的最大值（单次最多 10，其余最多 1000）。",
+            "A limit is at least 1 and at most 1000, and for `drawsAtOnce` at most 10.",
+        )?;
+    }
+    Ok(())
+}
+
+fn check_plans(request: &ActivityRequest) -> Checked {
+    match request.kind {
         ActivityKind::Sale => require(
-            prizes.is_empty(),
+            request.prizes.is_empty(),
             "prizes",
             "发售活动没有奖品，请添加商品。",
             "A sale has no prizes; give it offers instead.",
         )?,
-        ActivityKind::Draw | ActivityKind::Airdrop => require(
-            (1..=MAXIMUM_PRIZES).contains(&prizes.len()),
-            "prizes",
-            "奖品数量须为 1 到 50。",
-            "An activity of this kind has 1 to 50 prizes.",
-        )?,
+        ActivityKind::Draw | ActivityKind::Airdrop => {
+            check_prizes(request.kind, request.exhaustion, &request.prizes, "prizes")?;
+        }
     }
+    require(
+        request.kind == ActivityKind::Draw
+            || (request.personal_plans.is_empty() && request.exhaustion == Exhaustion::ToNoPrize),
+        "personalPlans",
+        "只有抽奖活动才有个性化方案与缺货策略。",
+        "Only an activity of kind DRAW has personal plans and an exhaustion policy; leave them out.",
+    )?;
+    require(
+        request.personal_plans.len() <= MAXIMUM_PERSONAL_PLANS,
+        "personalPlans",
+        "个性化方案不能超过 20 个。",
+        "An activity has at most 20 personal plans.",
+    )?;
+    for (place, plan) in request.personal_plans.iter().enumerate() {
+        check_personal(plan, &format!("personalPlans.{place}"))?;
+        check_prizes(request.kind, plan.exhaustion, &plan.prizes, &format!("personalPlans.{place}.prizes"))?;
+    }
+    let plans = request.personal_plans.iter().flat_map(|plan| &plan.prizes);
+    let lots: usize = request.prizes.iter().chain(plans).map(|prize| prize.lots.len()).sum();
+    require(
+        lots <= MAXIMUM_LOTS_IN_ALL,
+        "prizes",
+        "所有奖品合计不能超过 200 份组成。",
+        "All prizes together consist of at most 200 lots.",
+    )
+}
+
+fn check_personal(plan: &PlanRequest, at: &str) -> Checked {
+    require(
+        !plan.tags.is_empty() || plan.starts_at.is_some() || plan.ends_at.is_some(),
+        at,
+        "个性化方案须指定标签或时间。",
+        "A personal plan names tags, a time, or both; what is for everybody at any time goes into `prizes`.",
+    )?;
+    let ordered = plan.starts_at.zip(plan.ends_at).is_none_or(|(starts, ends)| starts < ends);
+    require(ordered, format!("{at}.endsAt"), "方案的结束时间须晚于开始时间。", "A plan ends after it starts.")?;
+    require(
+        plan.tags.len() <= 20 && plan.tags.iter().all(|tag| tag::is_tag(tag)),
+        format!("{at}.tags"),
+        "标签最多 20 个，每个 1 到 32 个字符。",
+        "A plan names at most 20 tags of 1 to 32 characters each, without blanks around them.",
+    )?;
+    require(
+        plan.tags.iter().collect::<HashSet<_>>().len() == plan.tags.len(),
+        format!("{at}.tags"),
+        "标签重复。",
+        "Name each tag once.",
+    )?;
+    require(
+        plan.exhaustion != Exhaustion::CloseActivity,
+        format!("{at}.exhaustion"),
+        "只有默认方案可以在抽完后结束活动。",
+        "Only the plan for everybody may end the activity; choose another policy.",
+    )?;
+    require(
+        (-1000..=1000).contains(&plan.priority),
+        format!("{at}.priority"),
+        "优先级须为 -1000 到 1000。",
+        "A priority lies between -1000 and 1000.",
+    )
+}
+
+/// Of two plans that may be open to one person at once, it must be clear which goes before the other.
+fn check_ties(plans: &[WholePlan]) -> Checked {
+    let plans: Vec<terms::Plan> = plans.iter().map(|whole| terms::Plan::from(&whole.plan)).collect();
+    match terms::tie(&plans) {
+        None => Ok(()),
+        Some((_, later)) => Err(Refusal::explained(
+            format!("personalPlans.{}.priority", later.saturating_sub(1)),
+            ActivityErrorCode::InvalidInput,
+            "两个同类方案可能同时生效，请设置不同的优先级或错开时间。",
+            "Two plans of the same kind may be open at once; give them different priorities, or times that do not meet.",
+        )),
+    }
+}
+
+fn check_prizes(kind: ActivityKind, exhaustion: Exhaustion, prizes: &[PrizeRequest], at: &str) -> Checked {
+    require((1..=MAXIMUM_PRIZES).contains(&prizes.len()), at, "奖品数量须为 1 到 50。", "A plan has 1 to 50 prizes.")?;
     for (position, prize) in prizes.iter().enumerate() {
-        check_prize(kind, prize, |field| format!("prizes.{position}.{field}"))?;
+        check_prize(kind, prize, |field| format!("{at}.{position}.{field}"))?;
     }
     let odds: i64 = prizes.iter().map(|prize| i64::from(prize.odds_per_million.unwrap_or(0))).sum();
     require(
         odds <= MILLION,
-        "prizes",
+        at,
         "中奖概率之和不能超过百万分之 1,000,000。",
         "The odds add up to at most 1,000,000 in a million; the rest is no prize.",
+    )?;
+    let fallbacks = prizes.iter().filter(|prize| prize.fallback).count();
+    require(
+        fallbacks == usize::from(exhaustion == Exhaustion::ToFallback),
+        at,
+        "缺货策略为 TO_FALLBACK 时须有且仅有一个兜底奖，否则不能有兜底奖。",
+        "A plan with the policy TO_FALLBACK has exactly one fallback prize, any other has none.",
     )
 }
 
@@ -177,18 +408,29 @@ fn check_prize(kind: ActivityKind, prize: &PrizeRequest, field: impl Fn(&str) ->
         "奖品等级须为 0 到 99。",
         "A prize's level lies between 0 and 99.",
     )?;
+    check_lots(kind, &prize.lots, &field)?;
+    let limits = [("winsPerHolder", prize.wins_per_holder), ("winsPerDay", prize.wins_per_day)];
+    for (limit, most) in limits {
+        require(
+            most.is_none_or(|most| (1..=MAXIMUM_SUPPLY).contains(&most)),
+            field(limit),
+            "限制须为 1 到 10,000,000。",
+            "A limit lies between 1 and 10,000,000.",
+        )?;
+    }
+    let is_plain = limits.iter().all(|(_, most)| most.is_none()) && !prize.paced && !prize.fallback;
     require(
-        (1..=MAXIMUM_SUPPLY).contains(&prize.quantity),
-        field("quantity"),
-        "奖品数量须为 1 到 10,000,000。",
-        "A prize's quantity lies between 1 and 10,000,000.",
+        kind == ActivityKind::Draw || is_plain,
+        field("winsPerHolder"),
+        "只有抽奖活动的奖品才有中奖限制、匀速发放与兜底。",
+        "Only prizes in a draw have limits, pacing or a fallback; leave them out.",
     )?;
     match (kind, prize.odds_per_million) {
         (ActivityKind::Draw, odds) => require(
-            odds.is_some_and(|odds| (1..=MILLION).contains(&i64::from(odds))),
+            odds.map_or(prize.fallback, |odds| (i64::from(!prize.fallback)..=MILLION).contains(&i64::from(odds))),
             field("oddsPerMillion"),
             "抽奖奖品的概率须为百万分之 1 到 1,000,000。",
-            "The odds of a prize in a draw lie between 1 and 1,000,000 in a million.",
+            "The odds of a prize in a draw lie between 1 and 1,000,000 in a million; a fallback prize may have none.",
         ),
         (_, odds) => require(
             odds.is_none_or(|odds| odds == 0),
@@ -199,6 +441,30 @@ fn check_prize(kind: ActivityKind, prize: &PrizeRequest, field: impl Fn(&str) ->
     }
 }
 
+fn check_lots(kind: ActivityKind, lots: &[LotRequest], field: impl Fn(&str) -> String) -> Checked {
+    let most = if kind == ActivityKind::Draw { MAXIMUM_LOTS } else { 1 };
+    require(
+        (1..=most).contains(&lots.len()),
+        field("lots"),
+        "抽奖奖品可由 1 到 20 种藏品组成（盲盒），其他活动的奖品只能是一种藏品。",
+        "A prize in a draw consists of 1 to 20 lots, any other of one.",
+    )?;
+    let quantity: i64 = lots.iter().map(|lot| i64::from(lot.quantity)).sum();
+    require(
+        lots.iter().all(|lot| lot.quantity >= 1) && quantity <= i64::from(MAXIMUM_SUPPLY),
+        field("quantity"),
+        "奖品数量须为 1 到 10,000,000。",
+        "A prize's quantity lies between 1 and 10,000,000.",
+    )?;
+    let collectibles: HashSet<CollectibleId> = lots.iter().map(|lot| lot.collectible).collect();
+    require(
+        collectibles.len() == lots.len(),
+        field("lots"),
+        "同一奖品中每种藏品只能出现一次。",
+        "Name each collectible once in a prize.",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,11 +472,14 @@ mod tests {
 
     fn prize(odds_per_million: Option<i32>) -> PrizeRequest {
         PrizeRequest {
-            collectible: CollectibleId::generate(),
+            lots: vec![LotRequest { collectible: CollectibleId::generate(), quantity: 1 }],
             level: 0,
             name: ("奖品".into(), "Prize".into()),
             odds_per_million,
-            quantity: 1,
+            wins_per_holder: None,
+            wins_per_day: None,
+            paced: false,
+            fallback: false,
         }
     }
 
@@ -222,8 +491,11 @@ mod tests {
             opens_at: DateTime::UNIX_EPOCH,
             closes_at: DateTime::UNIX_EPOCH + TimeDelta::seconds(1),
             chances_per_holder: Some(1),
+            limits: Limits::default(),
             claim_days: None,
+            exhaustion: Exhaustion::ToNoPrize,
             prizes: vec![prize(Some(1_000_000))],
+            personal_plans: Vec::new(),
         }
     }
 
@@ -274,7 +546,108 @@ mod tests {
         assert_eq!(refused_at(&granted).as_deref(), Some("chancesPerHolder"));
         let likely = ActivityRequest { prizes: vec![prize(Some(1))], ..airdrop() };
         assert_eq!(refused_at(&likely).as_deref(), Some("prizes.0.oddsPerMillion"));
-        let nothing = ActivityRequest { prizes: vec![PrizeRequest { quantity: 0, ..prize(Some(1)) }], ..draw() };
+        let mut nothing = draw();
+        nothing.prizes[0].lots[0].quantity = 0;
         assert_eq!(refused_at(&nothing).as_deref(), Some("prizes.0.quantity"));
+    }
+
+    fn refused_with(change: impl FnOnce(&mut ActivityRequest)) -> Option<String> {
+        let mut request = draw();
+        change(&mut request);
+        refused_at(&request)
+    }
+
+    fn personal(tags: &[&str]) -> PlanRequest {
+        PlanRequest {
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            starts_at: None,
+            ends_at: None,
+            priority: 0,
+            overlays: true,
+            falls_through: true,
+            exhaustion: Exhaustion::Renormalise,
+            prizes: vec![prize(Some(1))],
+        }
+    }
+
+    #[test]
+    fn a_fallback_prize_goes_with_its_policy() {
+        let fallback = || PrizeRequest { fallback: true, ..prize(None) };
+        assert_eq!(refused_with(|it| it.exhaustion = Exhaustion::ToFallback).as_deref(), Some("prizes"));
+        assert_eq!(refused_with(|it| it.prizes.push(fallback())).as_deref(), Some("prizes"));
+        let both = |it: &mut ActivityRequest| {
+            it.exhaustion = Exhaustion::ToFallback;
+            it.prizes.push(fallback());
+        };
+        assert_eq!(refused_with(both), None);
+        let two = |it: &mut ActivityRequest| {
+            both(it);
+            it.prizes.push(fallback());
+        };
+        assert_eq!(refused_with(two).as_deref(), Some("prizes"));
+    }
+
+    #[test]
+    fn a_blind_box_names_each_collectible_once() {
+        let lot = || LotRequest { collectible: CollectibleId::generate(), quantity: 1 };
+        assert_eq!(refused_with(|it| it.prizes[0].lots = vec![lot(), lot()]), None);
+        assert_eq!(refused_with(|it| it.prizes[0].lots = vec![lot(); 2]).as_deref(), Some("prizes.0.lots"));
+        assert_eq!(refused_with(|it| it.prizes[0].lots.clear()).as_deref(), Some("prizes.0.lots"));
+        let many = |it: &mut ActivityRequest| it.prizes[0].lots = (0..21).map(|_| lot()).collect();
+        assert_eq!(refused_with(many).as_deref(), Some("prizes.0.lots"));
+        let too_many = |it: &mut ActivityRequest| {
+            it.prizes[0].lots =
+                vec![LotRequest { quantity: 6_000_000, ..lot() }, LotRequest { quantity: 6_000_000, ..lot() }]
+        };
+        assert_eq!(refused_with(too_many).as_deref(), Some("prizes.0.quantity"));
+        let mut dropped = airdrop();
+        dropped.prizes[0].lots = vec![lot(), lot()];
+        assert_eq!(refused_at(&dropped).as_deref(), Some("prizes.0.lots"));
+    }
+
+    #[test]
+    fn a_personal_plan_is_for_some_people_or_some_time() {
+        let with = |plan: PlanRequest| refused_with(|it| it.personal_plans = vec![plan]);
+        assert_eq!(with(personal(&["vip"])), None);
+        let timed = || PlanRequest { starts_at: Some(DateTime::UNIX_EPOCH), ..personal(&[]) };
+        assert_eq!(with(timed()), None);
+        assert_eq!(with(personal(&[])).as_deref(), Some("personalPlans.0"));
+        assert_eq!(with(personal(&["vip", "vip"])).as_deref(), Some("personalPlans.0.tags"));
+        assert_eq!(with(personal(&[""])).as_deref(), Some("personalPlans.0.tags"));
+        let backwards = PlanRequest { ends_at: Some(DateTime::UNIX_EPOCH), ..timed() };
+        assert_eq!(with(backwards).as_deref(), Some("personalPlans.0.endsAt"));
+        let closing = PlanRequest { exhaustion: Exhaustion::CloseActivity, ..timed() };
+        assert_eq!(with(closing).as_deref(), Some("personalPlans.0.exhaustion"));
+        let hopeless = PlanRequest { prizes: vec![prize(None)], ..timed() };
+        assert_eq!(with(hopeless).as_deref(), Some("personalPlans.0.prizes.0.oddsPerMillion"));
+        let mut elsewhere = airdrop();
+        elsewhere.personal_plans = vec![timed()];
+        assert_eq!(refused_at(&elsewhere).as_deref(), Some("personalPlans"));
+    }
+
+    #[test]
+    fn limits_are_for_draws() {
+        assert_eq!(refused_with(|it| it.limits.draws_at_once = Some(10)), None);
+        assert_eq!(refused_with(|it| it.limits.draws_at_once = Some(11)).as_deref(), Some("drawsAtOnce"));
+        assert_eq!(refused_with(|it| it.limits.wins_per_day = Some(0)).as_deref(), Some("winsPerDay"));
+        let limits = Limits { draws_per_day: Some(1), ..Limits::default() };
+        assert_eq!(refused_at(&ActivityRequest { limits, ..airdrop() }).as_deref(), Some("drawsPerDay"));
+        let paced = PrizeRequest { paced: true, ..prize(None) };
+        let paced = ActivityRequest { prizes: vec![paced], ..airdrop() };
+        assert_eq!(refused_at(&paced).as_deref(), Some("prizes.0.winsPerHolder"));
+    }
+
+    #[test]
+    fn plans_that_tie_are_refused() {
+        let tie = |plans: Vec<PlanRequest>| {
+            let request = ActivityRequest { personal_plans: plans, ..draw() };
+            match check_ties(&super::plans(ActivityId::generate(), &request)) {
+                Ok(()) => None,
+                Err(Refusal::Problems(problems)) => problems.into_iter().next().and_then(|problem| problem.field),
+                Err(Refusal::Fault(fault)) => panic!("{fault}"),
+            }
+        };
+        assert_eq!(tie(vec![personal(&["a"]), personal(&["b"])]).as_deref(), Some("personalPlans.1.priority"));
+        assert_eq!(tie(vec![personal(&["a"]), PlanRequest { priority: 1, ..personal(&["b"]) }]), None);
     }
 }

@@ -5,17 +5,20 @@
 //! server, costs speed and nothing else. A draw has no audit record of its own: its record is chained.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use futures_util::try_join;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::activities::engine::{PlannedPrize, Stock, Terms, Turn};
+use crate::activities::engine::{Account, Daily, LotLeft, Refused, Rules, Turn, day_of};
+use crate::activities::fairness::{Participant, Seed};
 use crate::activities::lane::Lanes;
-use crate::activities::model::{ActivityErrorCode, ActivityId, ActivityKind, Draw, DrawId, PrizePlanId, WhyClosed};
+use crate::activities::model::{ActivityErrorCode, ActivityId, ActivityKind, Draw, DrawId, PrizeId, WhyClosed};
 use crate::activities::record::{self, Kept, Made, OPERATION};
-use crate::activities::store::draws::{self, Standing};
-use crate::activities::{publish, store};
+use crate::activities::store::draws::{self, ParticipantRow, Standing};
+use crate::activities::terms::Prize;
+use crate::activities::{end, force};
 use crate::catalog::model::AllotmentId;
 use crate::catalog::stock;
 use crate::platform::Platform;
@@ -28,21 +31,25 @@ use crate::wallets::model::HolderId;
 
 /// The longest text that a holder's side may mix into the outcome, in characters.
 const CLIENT_SEED_LENGTH: usize = 64;
+/// The most draws that any activity allows at once.
+pub const MAXIMUM_AT_ONCE: i32 = 10;
 
 #[derive(Clone, Debug)]
 pub struct DrawRequest {
     pub activity: ActivityId,
     pub client_seed: String,
+    /// How many draws, all of them or none.
+    pub times: i32,
 }
 
-/// A draw as it was recorded, now or by an earlier request with the same key.
+/// Draws as they were recorded, now or by an earlier request with the same key.
 #[derive(Clone, Debug)]
 pub struct Drawn {
-    pub draw: Draw,
+    pub draws: Vec<Draw>,
     pub replayed: bool,
 }
 
-/// Draws once. That nothing is won is a result like any other.
+/// Draws once, or several times in a row. That nothing is won is a result like any other.
 pub async fn draw(
     lanes: &Lanes,
     scope: &HolderScope,
@@ -58,15 +65,20 @@ pub async fn draw(
             "A client seed has at most 64 characters and no NUL.",
         ));
     }
-    let input = json!({ "activity": request.activity, "clientSeed": request.client_seed });
+    if !(1..=MAXIMUM_AT_ONCE).contains(&request.times) {
+        return Err(Refusal::at("times", ActivityErrorCode::TooManyAtOnce));
+    }
+    let input = json!({ "activity": request.activity, "clientSeed": request.client_seed, "times": request.times });
     let wish = Wish {
         holder: scope.holder(),
         client_seed: request.client_seed.clone(),
+        times: request.times,
         key: key.clone(),
         input_hash: idempotency::input_hash(&input)?,
     };
     lanes.draw(scope.tenant(), request.activity, wish).await?.map_err(|code| match code {
         ActivityErrorCode::IdempotencyKeyReused => Refusal::at("idempotencyKey", code),
+        ActivityErrorCode::TooManyAtOnce => Refusal::at("times", code),
         _ => Refusal::at("activityId", code),
     })
 }
@@ -76,16 +88,19 @@ pub async fn draw(
 pub struct Wish {
     pub holder: HolderId,
     pub client_seed: String,
+    pub times: i32,
     pub key: IdempotencyKey,
     pub input_hash: Vec<u8>,
 }
 
 pub type Answer = Result<Drawn, ActivityErrorCode>;
 
-/// What a lane remembers of a published activity from batch to batch. None of it changes while the plan's ID stays.
+/// What a lane remembers of a published activity from batch to batch. None of it changes while its terms are in force.
 pub struct Remembered {
-    plan: PrizePlanId,
-    terms: Terms,
+    pub rules: Rules,
+    pub seed: Seed,
+    /// The stock of each lot of the terms.
+    pub allotments: Vec<AllotmentId>,
 }
 
 /// Serves wishes in the order given, in one transaction: one answer for each, or a fault for all.
@@ -97,14 +112,14 @@ pub async fn batch(
     wishes: &[Wish],
 ) -> Result<Vec<Answer>, Fault> {
     let tx = TenantScope::of_system(tenant).write(&platform.database).await?;
-    let Some(head) = draws::lock_lane_in(&tx, activity).await? else {
+    let Some(lane) = draws::lock_lane_in(&tx, activity).await? else {
         tx.commit().await?;
         return Ok(wishes.iter().map(|_| Err(ActivityErrorCode::NotFound)).collect());
     };
     let holders = holders_of(wishes);
     let keys: Vec<_> = wishes.iter().map(|wish| (wish.holder.uuid(), wish.key.clone())).collect();
-    let (standing, known, chances) = try_join!(
-        draws::standing(&tx, activity),
+    let (standing, known, participants) = try_join!(
+        draws::standing(&tx, activity, lane.last_at),
         idempotency::look_up_in::<Kept>(&tx, OPERATION, &keys),
         draws::lock_participants_in(&tx, activity, &holders),
     )?;
@@ -116,16 +131,22 @@ pub async fn batch(
             Vec::new()
         }
         Ok(()) => {
-            let terms = terms(platform, &tx, activity, &standing, remembered).await?;
-            let stock = lock_stock_in(&tx, terms).await?;
-            let left = holders
-                .iter()
-                .map(|holder| (*holder, chances.get(holder).copied().unwrap_or(standing.chances_per_holder)))
-                .collect();
-            let mut turn = Turn::new(terms, head, stock, left);
-            let made = desk.decide(wishes, &mut turn, terms, &standing);
+            if remembered
+                .as_ref()
+                .is_none_or(|memory| memory.rules.terms.version.cast_signed() != standing.terms_version)
+            {
+                *remembered = Some(force::remember(platform, &tx, activity, standing.terms_version).await?);
+            }
+            let memory = remembered.as_ref().ok_or(Fault::NotFound)?;
+            let mut turn = Turn::fresh(&memory.rules, lane.head, standing.at);
+            let crowd = Crowd { activity, holders: &holders, participants: &participants };
+            crowd.seat_in(&tx, memory, &standing, &mut turn).await?;
+            let made = desk.decide(wishes, &mut turn, memory, &standing, lane.last_draw);
             if !made.is_empty() {
-                record::record_in(&tx, terms, &standing, &chances, (head, turn.head), &made).await?;
+                record::record_in(&tx, memory, &standing, &participants, (&lane, &turn), &made).await?;
+                if turn.is_over() {
+                    end::all_is_gone_in(&tx, activity).await?;
+                }
             }
             made
         }
@@ -135,24 +156,105 @@ pub async fn batch(
         ids => draws::draws_by_id(&tx, &ids).await?,
     };
     tx.commit().await?;
-    desk.finish(&made, replayed)
+    desk.finish(&made, &replayed)
+}
+
+/// Who draws in a batch.
+struct Crowd<'a> {
+    activity: ActivityId,
+    holders: &'a [HolderId],
+    /// Those who have drawn here before.
+    participants: &'a [ParticipantRow],
+}
+
+impl Crowd<'_> {
+    /// Brings a turn up to where the database stands: what is left, who has won how often, and whom plans are for.
+    async fn seat_in(
+        &self,
+        tx: &TenantTx,
+        memory: &Remembered,
+        standing: &Standing,
+        turn: &mut Turn<'_>,
+    ) -> Result<(), Fault> {
+        let (rules, day) = (&memory.rules, day_of(standing.at));
+        let limited = |limit: fn(&Prize) -> bool| -> Vec<PrizeId> {
+            rules.prizes().filter(|prize| limit(prize)).map(|prize| prize.id).collect()
+        };
+        let a_holder = limited(|prize| prize.wins_per_holder.is_some());
+        let a_day = limited(|prize| prize.wins_per_day.is_some());
+        let personal: Vec<_> = rules.terms.plans.iter().filter(|plan| plan.for_chosen).map(|plan| plan.id).collect();
+        let (lots, tallies, today, chosen) = try_join!(
+            lock_lots_in(tx, &memory.allotments),
+            draws::tallies(tx, &a_holder, self.holders),
+            draws::wins_on(tx, &a_day, day),
+            draws::chosen(tx, &personal, self.holders),
+        )?;
+        turn.lots = lots;
+        for (place, prize) in rules.prizes().enumerate() {
+            let count = today.get(&prize.id).copied().unwrap_or(0).unsigned_abs();
+            turn.won_on[place] = Daily { day, count };
+        }
+        let mut accounts: HashMap<HolderId, Account> = HashMap::with_capacity(self.holders.len());
+        for holder in self.holders {
+            let new = Account { chances: standing.chances_per_holder.unsigned_abs(), ..Account::default() };
+            accounts.insert(*holder, new);
+        }
+        for row in self.participants {
+            accounts.insert(row.holder_id, account(row));
+        }
+        for (prize, holder, wins) in tallies {
+            if let Some(place) = rules.prizes().position(|known| known.id == prize) {
+                accounts.entry(holder).or_default().won.insert(place, wins.unsigned_abs());
+            }
+        }
+        for (holder, plan) in chosen {
+            if let Some(place) = rules.terms.plans.iter().position(|known| known.id == plan) {
+                accounts.entry(holder).or_default().chosen |= 1 << place;
+            }
+        }
+        let aliased = accounts.into_iter().map(|(holder, account)| (Participant::of(self.activity, holder), account));
+        turn.accounts = aliased.collect();
+        Ok(())
+    }
+}
+
+fn account(row: &ParticipantRow) -> Account {
+    let daily = |count: i32| Daily { day: row.day, count: count.unsigned_abs() };
+    Account {
+        made: row.used.unsigned_abs(),
+        chances: (row.granted - row.used).unsigned_abs(),
+        made_today: daily(row.day_draws),
+        wins: row.wins.unsigned_abs(),
+        wins_today: daily(row.day_wins),
+        ..Account::default()
+    }
+}
+
+/// The stock of each lot, under lock.
+async fn lock_lots_in(tx: &TenantTx, allotments: &[AllotmentId]) -> Result<Vec<LotLeft>, Fault> {
+    let rows = stock::lock_in(tx, allotments).await?;
+    let left = |id| {
+        let row = &rows[id];
+        LotLeft { left: row.available.unsigned_abs(), next_serial: row.next_serial.unsigned_abs() }
+    };
+    Ok(allotments.iter().map(left).collect())
 }
 
 enum Step {
     Refused(ActivityErrorCode),
-    /// At this place among the draws made by the batch.
+    /// At these places among the draws made by the batch.
     Made {
-        place: usize,
+        places: Range<usize>,
         replayed: bool,
     },
-    Replayed(DrawId),
+    Replayed(Vec<DrawId>),
 }
 
 /// Sorts wishes into those that were served before, those refused, and those to decide.
 struct Desk {
     known: HashMap<(Uuid, String), Settled<Kept>>,
-    /// The place of the draw that a key of this very batch led to.
-    made_under: HashMap<(Uuid, String), usize>,
+    /// The places of the draws that a key of this very batch led to.
+    made_under: HashMap<(Uuid, String), Range<usize>>,
     answers: Vec<Step>,
 }
 
@@ -168,20 +270,31 @@ impl Desk {
         &mut self,
         wishes: &'a [Wish],
         turn: &mut Turn<'_>,
-        terms: &Terms,
+        memory: &Remembered,
         standing: &Standing,
+        mut last: Option<DrawId>,
     ) -> Vec<Made<'a>> {
         let mut made = Vec::with_capacity(wishes.len());
         for wish in wishes {
-            let step =
-                self.served_before(wish, &made).unwrap_or_else(|| match turn.draw(wish.holder, &wish.client_seed) {
-                    Err(_) => Step::Refused(ActivityErrorCode::NoChanceLeft),
+            let step = self.served_before(wish, &made).unwrap_or_else(|| {
+                if wish.times > standing.draws_at_once {
+                    return Step::Refused(ActivityErrorCode::TooManyAtOnce);
+                }
+                let who = Participant::of(memory.rules.terms.activity, wish.holder);
+                match turn.draw(&memory.seed, who, &wish.client_seed, wish.times.unsigned_abs()) {
+                    Err(refused) => Step::Refused(code_of(refused)),
                     Ok(decided) => {
-                        self.made_under.insert(key_of(wish), made.len());
-                        made.push(record::written(wish, terms, standing, decided));
-                        Step::Made { place: made.len() - 1, replayed: false }
+                        let places = made.len()..made.len() + decided.len();
+                        self.made_under.insert(key_of(wish), places.clone());
+                        for one in decided {
+                            let id = record::next_id(last);
+                            last = Some(id);
+                            made.push(record::written(wish, id, memory, standing, one));
+                        }
+                        Step::Made { places, replayed: false }
                     }
-                });
+                }
+            });
             self.answers.push(step);
         }
         made
@@ -191,32 +304,50 @@ impl Desk {
     fn served_before(&self, wish: &Wish, made: &[Made<'_>]) -> Option<Step> {
         let key = key_of(wish);
         if let Some(settled) = self.known.get(&key) {
+            let same = settled.input_hash == wish.input_hash;
             return Some(match &settled.result {
-                Kept { draw } if settled.input_hash == wish.input_hash => Step::Replayed(*draw),
+                Kept { draws } if same => Step::Replayed(draws.clone()),
                 _ => Step::Refused(ActivityErrorCode::IdempotencyKeyReused),
             });
         }
-        let place = *self.made_under.get(&key)?;
-        Some(match made.get(place) {
-            Some(first) if first.wish.input_hash == wish.input_hash => Step::Made { place, replayed: true },
+        let places = self.made_under.get(&key)?;
+        Some(match made.get(places.start) {
+            Some(first) if first.wish.input_hash == wish.input_hash => {
+                Step::Made { places: places.clone(), replayed: true }
+            }
             _ => Step::Refused(ActivityErrorCode::IdempotencyKeyReused),
         })
     }
 
     fn replayed(&self) -> Vec<DrawId> {
-        self.answers.iter().filter_map(|step| if let Step::Replayed(id) = step { Some(*id) } else { None }).collect()
+        let replayed = |step: &Step| if let Step::Replayed(ids) = step { ids.clone() } else { Vec::new() };
+        self.answers.iter().flat_map(replayed).collect()
     }
 
-    fn finish(self, made: &[Made<'_>], replayed: HashMap<DrawId, Draw>) -> Result<Vec<Answer>, Fault> {
-        let lost = |id: DrawId| Fault::internal(anyhow::anyhow!("{id} stands under a key and was never recorded"));
+    fn finish(self, made: &[Made<'_>], replayed: &HashMap<DrawId, Draw>) -> Result<Vec<Answer>, Fault> {
+        let find = |id: DrawId| {
+            let lost = || Fault::internal(anyhow::anyhow!("{id} stands under a key and was never recorded"));
+            replayed.get(&id).cloned().ok_or_else(lost)
+        };
         let answer = |step| match step {
             Step::Refused(code) => Ok(Err(code)),
-            Step::Made { place, replayed } => Ok(Ok(Drawn { draw: made[place].draw.clone(), replayed })),
-            Step::Replayed(id) => {
-                replayed.get(&id).map(|draw| Ok(Drawn { draw: draw.clone(), replayed: true })).ok_or_else(|| lost(id))
+            Step::Made { places, replayed } => {
+                Ok(Ok(Drawn { draws: made[places].iter().map(|one| one.draw.clone()).collect(), replayed }))
+            }
+            Step::Replayed(ids) => {
+                let draws = ids.into_iter().map(find).collect::<Result<Vec<_>, Fault>>()?;
+                Ok(Ok(Drawn { draws, replayed: true }))
             }
         };
         self.answers.into_iter().map(answer).collect()
+    }
+}
+
+fn code_of(refused: Refused) -> ActivityErrorCode {
+    match refused {
+        Refused::NoChanceLeft => ActivityErrorCode::NoChanceLeft,
+        Refused::NotToday => ActivityErrorCode::NotToday,
+        Refused::Over => ActivityErrorCode::Closed,
     }
 }
 
@@ -240,43 +371,4 @@ fn holders_of(wishes: &[Wish]) -> Vec<HolderId> {
 
 fn key_of(wish: &Wish) -> (Uuid, String) {
     (wish.holder.uuid(), wish.key.as_str().to_owned())
-}
-
-/// The terms of the plan that stands, from memory or from the database.
-async fn terms<'a>(
-    platform: &Platform,
-    tx: &TenantTx,
-    activity: ActivityId,
-    standing: &Standing,
-    remembered: &'a mut Option<Remembered>,
-) -> Result<&'a Terms, Fault> {
-    if remembered.as_ref().is_none_or(|memory| memory.plan != standing.plan_id) {
-        let seed = publish::seed(platform, tx, activity).await?;
-        let mut prizes = Vec::new();
-        for prize in store::prizes_of_activities(tx, &[activity]).await?.remove(&activity).unwrap_or_default() {
-            let allotment = prize.allotment_id.filter(|_| prize.plan_id == standing.plan_id);
-            prizes.push(PlannedPrize {
-                id: prize.id,
-                odds_per_million: prize.odds_per_million.unsigned_abs(),
-                collectible: prize.collectible_id,
-                allotment: allotment
-                    .ok_or_else(|| Fault::internal(anyhow::anyhow!("{} is drawn without stock", prize.id)))?,
-            });
-        }
-        let plan_version = standing.plan_version.unsigned_abs();
-        *remembered =
-            Some(Remembered { plan: standing.plan_id, terms: Terms { activity, plan_version, prizes, seed } });
-    }
-    remembered.as_ref().map(|memory| &memory.terms).ok_or(Fault::NotFound)
-}
-
-/// The stock of each prize, under lock, beside the terms' prizes.
-async fn lock_stock_in(tx: &TenantTx, terms: &Terms) -> Result<Vec<Stock>, Fault> {
-    let ids: Vec<AllotmentId> = terms.prizes.iter().map(|prize| prize.allotment).collect();
-    let allotments = stock::lock_in(tx, &ids).await?;
-    Ok(ids
-        .iter()
-        .map(|id| &allotments[id])
-        .map(|row| Stock { left: row.available.unsigned_abs(), next_serial: row.next_serial })
-        .collect())
 }

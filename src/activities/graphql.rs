@@ -1,11 +1,17 @@
 //! Activities in GraphQL: decode, call, map.
 
+mod draws;
 mod inputs;
 mod mutations;
 mod objects;
+mod plans;
 mod queries;
+mod simulation;
 
+pub use self::draws::*;
 pub use self::inputs::*;
 pub use self::mutations::*;
 pub use self::objects::*;
+pub use self::plans::*;
 pub use self::queries::ActivitiesQuery;
+pub use self::simulation::SimulationObject;

@@ -1,19 +1,41 @@
 //! Activities and what belongs to them, loadable in batches.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::activities::model::{
-    Activity, ActivityId, Airdrop, AirdropId, Claim, ClaimId, Draw, DrawId, Prize, PrizeId, PrizePlan, PrizePlanId,
+    Activity, ActivityId, Airdrop, AirdropId, Claim, ClaimId, Draw, DrawId, Prize, PrizeId, PrizeLot, PrizePlan,
+    PrizePlanId,
 };
 use crate::activities::store;
+use crate::activities::terms::Terms;
 use crate::platform::fault::Fault;
 use crate::tenancy::loaders::Batch;
 use crate::tenancy::scope::{ActorKind, TenantTx};
 use crate::wallets::model::HolderId;
 
-/// The prizes of an activity's latest plan, at most fifty.
+/// The plans of an activity's latest version, at most twenty-one: first the one for everybody.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct PrizesOf(pub ActivityId);
+pub struct PlansOf(pub ActivityId);
+
+/// A plan's prizes, at most fifty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PrizesOf(pub PrizePlanId);
+
+/// The lots of a prize, at most twenty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LotsOf(pub PrizeId);
+
+/// The tags of whom a plan is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PlanTagsOf(pub PrizePlanId);
+
+/// A version of an activity's terms, once it has come into force.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TermsOf {
+    pub activity: ActivityId,
+    pub version: i32,
+}
 
 /// What is left of the asking holder's chances in an activity. Nothing for who has not drawn there yet, and for
 /// whoever is no holder.
@@ -34,20 +56,46 @@ macro_rules! by_id {
 
 by_id! {
     ActivityId => Activity, store::activities_by_id;
-    PrizePlanId => PrizePlan, store::plans_by_id;
-    PrizeId => Prize, store::prizes_by_id;
+    PrizePlanId => PrizePlan, store::plans::plans_by_id;
+    PrizeId => Prize, store::plans::prizes_by_id;
     DrawId => Draw, store::draws::draws_by_id;
     ClaimId => Claim, store::claims::claims_by_id;
     AirdropId => Airdrop, store::airdrops_by_id;
 }
 
-impl Batch for PrizesOf {
-    type Value = Vec<Prize>;
+macro_rules! of_owner {
+    ($($key:ident => $value:ty, $fetch:path;)+) => {
+        $(impl Batch for $key {
+            type Value = Vec<$value>;
 
-    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, Vec<Prize>>, Fault> {
-        let ids: Vec<ActivityId> = keys.iter().map(|key| key.0).collect();
-        let prizes = store::prizes_of_activities(tx, &ids).await?;
-        Ok(prizes.into_iter().map(|(id, prizes)| (PrizesOf(id), prizes)).collect())
+            async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, Vec<$value>>, Fault> {
+                let owners: Vec<_> = keys.iter().map(|key| key.0).collect();
+                Ok($fetch(tx, &owners).await?.into_iter().map(|(owner, values)| ($key(owner), values)).collect())
+            }
+        })+
+    };
+}
+
+of_owner! {
+    PlansOf => PrizePlan, store::plans::plans_of_activities;
+    PrizesOf => Prize, store::plans::prizes_of_plans;
+    LotsOf => PrizeLot, store::plans::lots_of_prizes;
+    PlanTagsOf => String, store::plans::tags_of_plans;
+}
+
+impl Batch for TermsOf {
+    type Value = Arc<Terms>;
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, Arc<Terms>>, Fault> {
+        let activities: Vec<ActivityId> = keys.iter().map(|key| key.activity).collect();
+        let mut found = HashMap::new();
+        for (activity, version, document) in store::plans::terms_of_activities(tx, &activities).await? {
+            let key = Self { activity, version };
+            if keys.contains(&key) {
+                found.insert(key, Arc::new(serde_json::from_str(&document).map_err(Fault::internal)?));
+            }
+        }
+        Ok(found)
     }
 }
 

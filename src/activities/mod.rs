@@ -1,13 +1,14 @@
 //! Activities: who may win what, under which odds, and the record of every draw.
 //!
-//! An activity is drafted ([`create`]), reviewed by the house ([`submit`]), and published ([`publish`]): from then on
-//! its plan is frozen, its stock set aside, and, where people draw, its seed committed to. Whether it runs is a matter
-//! of its window and the database's clock ([`window`]); only decisions are stored.
+//! An activity is drafted ([`create`]), tried out ([`simulate`]), reviewed by the house ([`submit`]), and published
+//! ([`publish`]): from then on its plans are frozen, its stock set aside, and, where people draw, its [`terms`] in
+//! [`force`] and its seed committed to. Whether it runs is a matter of its window and the database's clock ([`window`]);
+//! only decisions are stored. Once it is over it is settled ([`settle`]), and its seed shown.
 //!
 //! A draw goes a way of its own, because one activity may see thousands a second. [`draw`] takes the wish, the
-//! activity's [`lane`] takes all wishes that wait, and one transaction serves them together. What it decides is pure:
-//! [`engine`] turns wishes into outcomes, [`fairness`] says byte by byte how a roll and a record's hash come about, so
-//! that an outsider can compute them again.
+//! activity's [`lane`] takes all wishes that wait, and one transaction serves them together and leaves a [`record`]. What
+//! it decides is pure: [`engine`] turns wishes into outcomes, [`fairness`] says byte by byte how numbers and a record's
+//! hash come about. [`verify`] makes draws again from what [`publication`] serves, and [`explain`] puts them into words.
 //!
 //! A win and an airdrop's row are both a claim ([`claim`]): a numbered piece that somebody is owed, theirs once they
 //! take it up before its deadline and the ledger has moved it.
@@ -23,14 +24,21 @@ pub mod create;
 pub mod draw;
 pub mod end;
 pub mod engine;
+pub mod explain;
 pub mod fairness;
+pub mod force;
 pub mod graphql;
 pub mod lane;
 pub mod loaders;
 pub mod model;
 pub mod pause;
+pub mod publication;
 pub mod publish;
 pub mod record;
+pub mod settle;
+pub mod simulate;
 pub mod store;
 pub mod submit;
+pub mod terms;
+pub mod verify;
 pub mod window;

@@ -7,9 +7,11 @@ use diesel::{IntoSql, Queryable, Selectable};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::activities::terms::Exhaustion;
 use crate::catalog::model::{AllotmentId, CollectibleId};
 use crate::codes;
-use crate::schema::{activities, airdrops, claims, draws, prize_plans, prizes};
+use crate::schema::{activities, airdrops, claims, draws, prize_lots, prize_plans, prizes};
+use crate::tenancy::model::EnterpriseId;
 use crate::wallets::model::{HolderId, TransferId};
 use crate::{typed_id, words};
 
@@ -59,7 +61,7 @@ words! {
 }
 
 impl ActivityState {
-    /// The only steps there are.
+    /// The only steps there are. What was published is settled only once its window has closed.
     pub fn may_become(self, next: Self) -> bool {
         use ActivityState::*;
         matches!(
@@ -67,8 +69,8 @@ impl ActivityState {
             (Draft | Rejected, InReview)
                 | (InReview, Approved | Rejected)
                 | (Approved, Published)
-                | (Published, Paused | Ended | Terminated)
-                | (Paused, Published | Ended | Terminated)
+                | (Published, Paused | Ended | Terminated | Settled)
+                | (Paused, Published | Ended | Terminated | Settled)
                 | (Ended, Settled)
                 | (Settled, Archived)
         )
@@ -214,6 +216,8 @@ words! {
 #[derive(Clone, Debug, Queryable, Selectable, Serialize)]
 #[diesel(table_name = activities)]
 pub struct Activity {
+    #[serde(skip)]
+    pub tenant_id: EnterpriseId,
     pub id: ActivityId,
     pub kind: ActivityKind,
     pub name_chinese: String,
@@ -223,11 +227,18 @@ pub struct Activity {
     pub opens_at: DateTime<Utc>,
     pub closes_at: DateTime<Utc>,
     pub chances_per_holder: i32,
+    /// How many draws one request may make.
+    pub draws_at_once: i32,
+    pub draws_per_day: Option<i32>,
+    pub wins_per_holder: Option<i32>,
+    pub wins_per_day: Option<i32>,
     pub claim_days: i32,
     pub state: ActivityState,
     pub review_remark: Option<String>,
     /// SHA-256 of the seed, from publication on.
     pub seed_commitment: Option<Vec<u8>>,
+    /// The seed, from settlement on.
+    pub revealed_seed: Option<Vec<u8>>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
     /// The database's time when this was read, by which the phase is judged.
@@ -243,13 +254,23 @@ impl Activity {
     }
 }
 
-/// One version of what may be won. Never changed.
-#[derive(Clone, Copy, Debug, Queryable, Selectable)]
+/// What may be won, by everybody or by some, always or for a time. A version of an activity has one or several; none of
+/// them ever changes.
+#[derive(Clone, Debug, Queryable, Selectable, Serialize)]
 #[diesel(table_name = prize_plans)]
 pub struct PrizePlan {
     pub id: PrizePlanId,
     pub activity_id: ActivityId,
     pub version: i32,
+    pub position: i32,
+    /// Only for holders who have one of its tags.
+    pub for_chosen: bool,
+    pub starts_at: Option<DateTime<Utc>>,
+    pub ends_at: Option<DateTime<Utc>>,
+    pub priority: i32,
+    pub overlays: bool,
+    pub falls_through: bool,
+    pub exhaustion: Exhaustion,
 }
 
 #[derive(Clone, Debug, Queryable, Selectable, Serialize)]
@@ -257,12 +278,24 @@ pub struct PrizePlan {
 pub struct Prize {
     pub id: PrizeId,
     pub plan_id: PrizePlanId,
-    pub collectible_id: CollectibleId,
     pub position: i32,
     pub level: i32,
     pub name_chinese: String,
     pub name_english: String,
     pub odds_per_million: i32,
+    pub wins_per_holder: Option<i32>,
+    pub wins_per_day: Option<i32>,
+    pub paced: bool,
+    pub fallback: bool,
+}
+
+/// Pieces of one collectible that a prize consists of.
+#[derive(Clone, Copy, Debug, Queryable, Selectable, Serialize)]
+#[diesel(table_name = prize_lots)]
+pub struct PrizeLot {
+    pub prize_id: PrizeId,
+    pub position: i32,
+    pub collectible_id: CollectibleId,
     pub quantity: i32,
     /// From publication on.
     pub allotment_id: Option<AllotmentId>,
@@ -273,17 +306,30 @@ pub struct Prize {
 pub struct Draw {
     pub id: DrawId,
     pub activity_id: ActivityId,
-    pub plan_id: PrizePlanId,
+    /// The plan that was drawn from first. Nothing is drawn from where no plan is open.
+    pub plan_id: Option<PrizePlanId>,
     pub holder_id: HolderId,
+    /// Of the terms.
+    pub version: i32,
     pub sequence: i64,
+    /// Which of the holder's draws in the activity, from 1.
+    pub ordinal: i32,
+    /// In a multi-draw, from 0.
+    pub place: i32,
+    /// Bit by place in the terms.
+    pub open_plans: i64,
     pub client_seed: String,
-    pub roll: i32,
-    /// What the roll fell on.
+    /// The first number, and what it fell on.
+    pub roll: Option<i32>,
     pub picked_prize_id: Option<PrizeId>,
     /// What was given: the picked prize while it lasts.
     pub awarded_prize_id: Option<PrizeId>,
+    /// Of the given piece, by its place among all lots of the terms.
+    pub lot: Option<i32>,
     pub serial: Option<i32>,
     pub claim_id: Option<ClaimId>,
+    /// See [`crate::activities::record::pack`].
+    pub steps: Vec<u8>,
     pub record_hash: Vec<u8>,
     pub created_at: DateTime<Utc>,
 }
@@ -331,7 +377,10 @@ codes!(ActivityErrorCode, ActivityUserError, {
     NotYetOpen = "NOT_YET_OPEN": "活动尚未开始。" / "The activity has not opened yet; come back at `opensAt`.",
     Closed = "CLOSED": "活动已结束。" / "The activity is over.",
     Paused = "PAUSED": "活动已暂停，请稍后再来。" / "The activity is paused; try again later.",
-    NoChanceLeft = "NO_CHANCE_LEFT": "抽奖次数已用完。" / "No chance is left in this activity.",
+    NotOver = "NOT_OVER": "活动尚未结束，请等待结束时间或先用 `activityEnd` 结束。" / "The activity is not over; wait for `closesAt`, or end it with `activityEnd`.",
+    NoChanceLeft = "NO_CHANCE_LEFT": "抽奖次数不足。" / "Not that many chances are left in this activity; read `viewerChancesLeft`.",
+    NotToday = "NOT_TODAY": "今日抽奖次数已达上限，请明天再来。" / "No more draws today; come back tomorrow, which begins at midnight in Shanghai.",
+    TooManyAtOnce = "TOO_MANY_AT_ONCE": "抽奖次数须为 1 到该活动允许的单次最多次数。" / "Draw at least once, and at most as often as the activity's `drawsAtOnce` allows in one request.",
     NotEnoughStock = "NOT_ENOUGH_STOCK": "藏品未发行或库存不足。" / "That many pieces are not left, or the collectible is not issued yet; lower the quantity or issue it first.",
     ClaimExpired = "CLAIM_EXPIRED": "已超过领取期限。" / "The claim's deadline has passed.",
     AlreadyClaimed = "ALREADY_CLAIMED": "已经领取过了。" / "This was claimed already; follow its transfer.",

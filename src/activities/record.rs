@@ -1,17 +1,19 @@
 //! What a batch of draws leaves behind: the draws and their claims, the ledgers of chances and stock, keys and events.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
 use futures_util::try_join;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::activities::claim::{self, Piece};
-use crate::activities::draw::Wish;
-use crate::activities::engine::{Decided, Head, PlannedPrize, Terms};
-use crate::activities::model::{ActivityId, Claim, ClaimSource, Draw, DrawId};
+use crate::activities::draw::{Remembered, Wish};
+use crate::activities::engine::{Cause, Decided, Place, Step, Turn, Withheld, day_of};
+use crate::activities::fairness::Participant;
+use crate::activities::model::{ActivityId, Claim, ClaimSource, Draw, DrawId, PrizeId};
 use crate::activities::store;
-use crate::activities::store::draws::{self, ChanceEntry, ChanceReason, Standing, Use};
+use crate::activities::store::draws::{self, ChanceEntry, ChanceReason, Lane, ParticipantRow, Played, Standing};
 use crate::catalog::model::{StockMove, StockReason};
 use crate::catalog::stock;
 use crate::events::model::EventType;
@@ -26,9 +28,9 @@ use crate::wallets::model::HolderId;
 pub const OPERATION: &str = "activityDraw";
 
 /// What is kept under a draw's key.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Kept {
-    pub draw: DrawId,
+    pub draws: Vec<DrawId>,
 }
 
 /// A draw decided, before it is written.
@@ -36,73 +38,127 @@ pub struct Made<'a> {
     pub wish: &'a Wish,
     pub draw: Draw,
     pub claim: Option<Claim>,
+    /// Where the given prize stands in the terms.
+    pub won: Option<Place>,
+}
+
+/// An ID above the lane's last one, whatever this server's clock says.
+pub fn next_id(last: Option<DrawId>) -> DrawId {
+    let new = DrawId::generate();
+    match last {
+        Some(last) if new <= last => DrawId::from_uuid(Uuid::from_u128(last.uuid().as_u128() + 1)),
+        _ => new,
+    }
 }
 
 /// What a decided draw will be recorded as.
-pub fn written<'a>(wish: &'a Wish, terms: &Terms, standing: &Standing, decided: Decided) -> Made<'a> {
-    let id = DrawId::generate();
+pub fn written<'a>(wish: &'a Wish, id: DrawId, memory: &Remembered, standing: &Standing, decided: Decided) -> Made<'a> {
+    let rules = &memory.rules;
     let claims = claim::Terms {
-        activity: terms.activity,
+        activity: rules.terms.activity,
         source: ClaimSource::Draw,
         claim_days: standing.claim_days,
         at: standing.at,
     };
-    let claim = decided.awarded.map(|(place, serial)| {
-        let PlannedPrize { id: prize, collectible, allotment, .. } = terms.prizes[place];
-        claims.owe(wish.holder, id.uuid(), Piece { prize, collectible, allotment, serial })
+    let claim = decided.awarded.and_then(|award| {
+        let (piece, prize) = (award.piece?, rules.prize(award.place));
+        let lot = rules.lot(piece.lot);
+        let (allotment, serial) = (memory.allotments[piece.lot], piece.serial.cast_signed());
+        let piece = Piece { prize: prize.id, collectible: lot.collectible, allotment, serial };
+        Some(claims.owe(wish.holder, id.uuid(), piece))
     });
+    let first = decided.steps.first();
+    let prize = |plan: usize, prize: usize| rules.prize(Place { plan, prize }).id;
     let draw = Draw {
         id,
-        activity_id: terms.activity,
-        plan_id: standing.plan_id,
+        activity_id: rules.terms.activity,
+        plan_id: first.map(|step| rules.terms.plans[step.plan].id),
         holder_id: wish.holder,
+        version: rules.terms.version.cast_signed(),
         sequence: decided.sequence,
+        ordinal: decided.ordinal.cast_signed(),
+        place: decided.index.cast_signed(),
+        open_plans: decided.open_plans.cast_signed(),
         client_seed: wish.client_seed.clone(),
-        roll: decided.roll,
-        picked_prize_id: decided.picked.map(|place| terms.prizes[place].id),
-        awarded_prize_id: claim.as_ref().map(|claim| claim.prize_id),
+        roll: first.map(|step| step.number.cast_signed()),
+        picked_prize_id: first.and_then(|step| Some(prize(step.plan, step.picked?))),
+        awarded_prize_id: decided.awarded.map(|award| rules.prize(award.place).id),
+        lot: decided.awarded.and_then(|award| i32::try_from(award.piece?.lot).ok()),
         serial: claim.as_ref().map(|claim| claim.serial),
         claim_id: claim.as_ref().map(|claim| claim.id),
+        steps: pack(&decided.steps),
         record_hash: decided.record_hash.to_vec(),
         created_at: standing.at,
     };
-    Made { wish, draw, claim }
+    Made { wish, draw, claim, won: decided.awarded.map(|award| award.place) }
+}
+
+const NONE: u8 = u8::MAX;
+
+/// Steps as they are stored, eight bytes each: plan's place, cause, number (u32, big-endian), picked prize's place in the
+/// plan (255 for none), why it was withheld (0 where it was not).
+pub fn pack(steps: &[Step]) -> Vec<u8> {
+    let narrow = |place: usize| u8::try_from(place).unwrap_or(NONE);
+    let mut bytes = Vec::with_capacity(8 * steps.len());
+    for step in steps {
+        bytes.extend_from_slice(&[narrow(step.plan), step.cause.code()]);
+        bytes.extend_from_slice(&step.number.to_be_bytes());
+        bytes.extend_from_slice(&[step.picked.map_or(NONE, narrow), step.withheld.map_or(0, Withheld::code)]);
+    }
+    bytes
+}
+
+/// What [`pack`] has written; nothing where it has not.
+pub fn unpack(bytes: &[u8]) -> Option<Vec<Step>> {
+    let (steps, rest) = bytes.as_chunks::<8>();
+    let read = |&[plan, cause, a, b, c, d, picked, withheld]: &[u8; 8]| {
+        Some(Step {
+            plan: plan.into(),
+            cause: Cause::of_code(cause)?,
+            number: u32::from_be_bytes([a, b, c, d]),
+            picked: (picked != NONE).then_some(picked.into()),
+            withheld: if withheld == 0 { None } else { Some(Withheld::of_code(withheld)?) },
+        })
+    };
+    if rest.is_empty() { steps.iter().map(read).collect() } else { None }
 }
 
 /// Writes all that was decided. The statements do not build on one another, so they travel together.
 pub async fn record_in(
     tx: &TenantTx,
-    terms: &Terms,
+    memory: &Remembered,
     standing: &Standing,
-    chances: &HashMap<HolderId, i32>,
-    (from, to): (Head, Head),
+    before: &[ParticipantRow],
+    (from, turn): (&Lane, &Turn<'_>),
     made: &[Made<'_>],
 ) -> Result<(), Fault> {
-    let activity = terms.activity;
+    let (activity, version) = (memory.rules.terms.activity, memory.rules.terms.version);
     let rows: Vec<Draw> = made.iter().map(|made| made.draw.clone()).collect();
     let claims: Vec<Claim> = made.iter().filter_map(|made| made.claim.clone()).collect();
-    let (uses, entries) = chances_used(activity, standing, chances, &rows);
+    let (played, entries) = played(standing, before, turn, made);
+    let (tallies, today) = limited_wins(memory, made);
     let moves: Vec<StockMove> =
         claims.iter().map(|claim| StockMove::award(claim.allotment_id, StockReason::Won, claim.id.uuid(), 1)).collect();
-    let mut keys = Vec::with_capacity(made.len());
     let mut events = Vec::with_capacity(made.len() + claims.len());
     for made in made {
-        let kept = Kept { draw: made.draw.id };
-        keys.push((made.wish.holder.uuid(), made.wish.key.clone(), made.wish.input_hash.clone(), kept));
-        events.push(event(&made.draw, terms.plan_version)?);
+        events.push(event(activity, version, &made.draw)?);
     }
     for claim in &claims {
         events.push(claim::event(claim)?);
     }
+    let keys = keys(made);
+    let to = Lane { head: turn.head, last_draw: made.last().map(|made| made.draw.id), last_at: standing.at };
     let (firsts, ..) = try_join!(
         stock::move_in(tx, &moves),
-        draws::use_chances_in(tx, activity, &uses),
+        draws::move_participants_in(tx, activity, &played),
         draws::insert_chance_entries_in(tx, activity, &entries),
-        draws::insert_draws_in(tx, activity, standing.plan_id, &rows),
+        draws::insert_draws_in(tx, activity, version.cast_signed(), standing.at, &rows),
+        draws::add_tallies_in(tx, &tallies),
+        draws::add_wins_on_in(tx, day_of(standing.at), &today),
         store::claims::insert_claims_in(tx, &claims),
         idempotency::settle_all_in(tx, OPERATION, &keys),
         outbox::emit_all_in(tx, &events),
-        draws::advance_lane_in(tx, activity, from.next_sequence, &to),
+        draws::advance_lane_in(tx, activity, from.head.next_sequence, &to),
     )?;
     // The numbers were given from the locked rows: the stock must have handed out the same.
     for (allotment, first) in firsts {
@@ -113,48 +169,89 @@ pub async fn record_in(
     Ok(())
 }
 
-/// What each holder used, and the ledger lines that say so.
-fn chances_used(
-    activity: ActivityId,
-    standing: &Standing,
-    before: &HashMap<HolderId, i32>,
-    made: &[Draw],
-) -> (Vec<Use>, Vec<ChanceEntry>) {
-    let mut counts: BTreeMap<HolderId, i32> = BTreeMap::new();
-    for draw in made {
-        *counts.entry(draw.holder_id).or_default() += 1;
-    }
-    let mut uses = Vec::with_capacity(counts.len());
-    let mut entries = Vec::with_capacity(counts.len() + made.len());
-    for (holder, count) in counts {
-        let granted = standing.chances_per_holder;
-        uses.push(Use { holder, count, granted: granted.max(count) });
-        if !before.contains_key(&holder) {
-            entries.push(ChanceEntry {
-                holder,
-                reason: ChanceReason::Joined,
-                delta: granted,
-                subject: activity.uuid(),
-            });
-        }
-    }
-    entries.extend(made.iter().map(|draw| ChanceEntry {
-        holder: draw.holder_id,
-        reason: ChanceReason::Drawn,
-        delta: -1,
-        subject: draw.id.uuid(),
-    }));
-    (uses, entries)
+/// One key a wish, with the draws that it led to.
+fn keys(made: &[Made<'_>]) -> Vec<(Uuid, idempotency::IdempotencyKey, Vec<u8>, Kept)> {
+    let wishes = made.chunk_by(|one, next| std::ptr::eq(one.wish, next.wish));
+    let key = |made: &[Made<'_>]| {
+        let Wish { holder, key, input_hash, .. } = made[0].wish;
+        let draws = made.iter().map(|made| made.draw.id).collect();
+        (holder.uuid(), key.clone(), input_hash.clone(), Kept { draws })
+    };
+    wishes.map(key).collect()
 }
 
-/// All that is needed to verify the draw, once the seed is revealed.
-fn event(draw: &Draw, plan_version: u32) -> Result<NewEvent, Fault> {
+/// What each holder drew and won, and the ledger lines of their chances that say so.
+fn played(
+    standing: &Standing,
+    before: &[ParticipantRow],
+    turn: &Turn<'_>,
+    made: &[Made<'_>],
+) -> (Vec<Played>, Vec<ChanceEntry>) {
+    let known: HashSet<HolderId> = before.iter().map(|row| row.holder_id).collect();
+    let day = day_of(standing.at);
+    let mut counts: BTreeMap<HolderId, (ActivityId, i32)> = BTreeMap::new();
+    for made in made {
+        counts.entry(made.draw.holder_id).or_insert((made.draw.activity_id, 0)).1 += 1;
+    }
+    let mut played = Vec::with_capacity(counts.len());
+    let mut entries = Vec::with_capacity(counts.len() + made.len());
+    for (holder, (activity, draws)) in counts {
+        let account = &turn.accounts[&Participant::of(activity, holder)];
+        let wins_before = before.iter().find(|row| row.holder_id == holder).map_or(0, |row| row.wins);
+        let granted = standing.chances_per_holder;
+        played.push(Played {
+            holder,
+            draws,
+            wins: account.wins.cast_signed() - wins_before,
+            granted: granted.max(draws),
+            day,
+            day_draws: account.made_today.on(day).cast_signed(),
+            day_wins: account.wins_today.on(day).cast_signed(),
+        });
+        if !known.contains(&holder) {
+            let (reason, subject) = (ChanceReason::Joined, activity.uuid());
+            entries.push(ChanceEntry { holder, reason, delta: granted, subject });
+        }
+    }
+    entries.extend(made.iter().map(|made| ChanceEntry {
+        holder: made.draw.holder_id,
+        reason: ChanceReason::Drawn,
+        delta: -1,
+        subject: made.draw.id.uuid(),
+    }));
+    (played, entries)
+}
+
+type HolderWins = Vec<(PrizeId, HolderId, i32)>;
+type DayWins = Vec<(PrizeId, i32)>;
+
+/// Wins of prizes that limit them, a holder and a day.
+fn limited_wins(memory: &Remembered, made: &[Made<'_>]) -> (HolderWins, DayWins) {
+    let (mut of_holders, mut today) = (BTreeMap::new(), BTreeMap::new());
+    for made in made {
+        let Some(prize) = made.won.map(|place| memory.rules.prize(place)) else { continue };
+        if prize.wins_per_holder.is_some() {
+            *of_holders.entry((prize.id, made.draw.holder_id)).or_default() += 1;
+        }
+        if prize.wins_per_day.is_some() {
+            *today.entry(prize.id).or_default() += 1;
+        }
+    }
+    let of_holders = of_holders.into_iter().map(|((prize, holder), wins)| (prize, holder, wins));
+    (of_holders.collect(), today.into_iter().collect())
+}
+
+/// All that is needed to find the draw in the activity's public record.
+fn event(activity: ActivityId, version: u32, draw: &Draw) -> Result<NewEvent, Fault> {
     let data = json!({
         "drawId": draw.id,
-        "activityId": draw.activity_id,
-        "planVersion": plan_version,
+        "activityId": activity,
+        "termsVersion": version,
+        "planId": draw.plan_id,
         "holderId": draw.holder_id,
         "sequence": draw.sequence,
+        "ordinal": draw.ordinal,
+        "index": draw.place,
         "clientSeed": draw.client_seed,
         "roll": draw.roll,
         "pickedPrizeId": draw.picked_prize_id,
@@ -164,4 +261,41 @@ fn event(draw: &Draw, plan_version: u32) -> Result<NewEvent, Fault> {
         "recordHash": hex(&draw.record_hash),
     });
     NewEvent::new(EventType::DrawRecorded, draw.id.uuid(), 1, data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_id_rises_also_where_the_clock_does_not() {
+        let ahead = DrawId::from_uuid(Uuid::from_u128(u128::MAX >> 1));
+        let next = next_id(Some(ahead));
+        assert!(next > ahead && next_id(Some(next)) > next);
+        let behind = DrawId::from_uuid(Uuid::from_u128(1));
+        assert_eq!(next_id(Some(behind)).uuid().get_version_num(), 7);
+    }
+
+    proptest! {
+        #[test]
+        fn steps_come_out_as_they_went_in(
+            steps in proptest::collection::vec((0_usize..64, 0..Cause::ALL.len(), any::<u32>(), proptest::option::of(0_usize..50), proptest::option::of(0..Withheld::ALL.len())), 0..5),
+            cut in 1_usize..8,
+        ) {
+            let step = |(plan, cause, number, picked, withheld): (usize, usize, u32, Option<usize>, Option<usize>)| Step {
+                plan,
+                cause: Cause::ALL[cause],
+                number,
+                picked,
+                withheld: withheld.map(|why| Withheld::ALL[why]),
+            };
+            let steps: Vec<Step> = steps.into_iter().map(step).collect();
+            let packed = pack(&steps);
+            prop_assert_eq!(unpack(&packed), Some(steps.clone()));
+            if !steps.is_empty() {
+                prop_assert_eq!(unpack(&packed[cut..]), None);
+            }
+        }
+    }
 }

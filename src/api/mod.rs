@@ -6,6 +6,7 @@
 pub mod connection;
 pub mod context;
 pub mod downloads;
+pub mod draws;
 pub mod exports;
 pub mod gate;
 pub mod media;

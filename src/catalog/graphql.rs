@@ -324,6 +324,19 @@ pub struct AllotmentObject {
     pub void: i32,
 }
 
+impl AllotmentObject {
+    /// Two allotments counted as one.
+    pub fn plus(self, other: &Self) -> Self {
+        Self {
+            total: self.total + other.total,
+            available: self.available + other.available,
+            reserved: self.reserved + other.reserved,
+            issued: self.issued + other.issued,
+            void: self.void + other.void,
+        }
+    }
+}
+
 /// Where the pieces of a prize or an offer are; nothing before they are set aside.
 pub async fn find_allotment(ctx: &Context<'_>, id: Option<AllotmentId>) -> Result<Option<AllotmentObject>> {
     let Some(id) = id else { return Ok(None) };

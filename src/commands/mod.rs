@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod serve;
 pub mod tenants;
 pub mod token;
+pub mod verify_draws;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -90,6 +91,8 @@ enum Command {
         #[command(subcommand)]
         command: ledger::Command,
     },
+    /// Check the public record of an activity's draws, offline
+    VerifyDraws(verify_draws::Options),
     /// Exchange keys, and show those that are public
     Keys {
         #[command(subcommand)]
@@ -112,6 +115,7 @@ pub async fn run(command_line: CommandLine) -> Result<ExitCode> {
         }
         Command::Audit { command } => audit::run(&command),
         Command::Ledger { command } => ledger::run(&flags, command).await,
+        Command::VerifyDraws(options) => verify_draws::run(&options),
         Command::Demo(options) => demo::run(options).await,
         Command::Serve { tenants } => serve::run(Config::load(&flags)?, &tenants).await,
         Command::Migrate => {

@@ -1,7 +1,7 @@
 //! A holder's personal data is erased: by the enterprise, or by the holder with a code.
 //!
 //! The row stays, because the ledgers point at it, and tells nobody who it was: sealed values, hashes, masks, identities,
-//! codes and the place among the persons are gone, and what sessions remember of programs and addresses. What the
+//! tags, codes and the place among the persons are gone, and what sessions remember of programs and addresses. What the
 //! holder has stays where it is and can be moved by nobody but the enterprise. The same phone may sign in afterwards and is
 //! somebody new.
 //!
@@ -24,7 +24,7 @@ use crate::tenancy::scope::{HolderScope, TenantScope, TenantTx};
 use crate::tenancy::standing::Standings;
 use crate::tenancy::{audit, enterprise, session};
 use crate::wallets::model::{CodePurpose, Holder, HolderErrorCode, HolderId};
-use crate::wallets::store::{self, codes, identities, personal};
+use crate::wallets::store::{self, codes, identities, personal, tags};
 use crate::wallets::verification::{self, Try};
 
 /// What somebody is called who was erased.
@@ -119,6 +119,7 @@ async fn erase_in(
     personal::erase_in(tx, id, NOBODY).await?;
     identities::delete_of_in(tx, id).await?;
     identities::delete_person_in(tx, id).await?;
+    tags::delete_of_in(tx, id).await?;
     session::erase_all_in(tx, id.uuid()).await?;
     let event = NewEvent::new(EventType::HolderErased, id.uuid(), known.version + 1, json!({ "holderId": id }))?;
     outbox::emit_in(tx, event).await?;

@@ -23,11 +23,14 @@ use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::Caller;
 use crate::tenancy::token::Tokens;
 use crate::wallets::holder::SignOn;
+use crate::wallets::loaders::TagsOf;
 use crate::wallets::model::{
-    Holder, HolderId, Item, ItemId, Transfer, TransferCause, TransferId, TransferState, WalletUserError,
+    Holder, HolderId, HolderUserError, Item, ItemId, Transfer, TransferCause, TransferId, TransferState,
+    WalletUserError,
 };
 use crate::wallets::store::transfers::{self, TransferFilter};
 use crate::wallets::store::{self, HolderFilter, ItemFilter};
+use crate::wallets::tag::{self, TagRequest};
 use crate::wallets::transfer::{self, GiftRequest};
 use crate::wallets::{holder, item};
 
@@ -73,6 +76,14 @@ impl HolderObject {
     /// When their personal data was erased, if it was. What they have stays where it is.
     async fn erased_at(&self) -> Option<DateTime<Utc>> {
         self.0.erased_at
+    }
+
+    /// The words that the enterprise has tied to them, to the enterprise alone.
+    async fn tags(&self, ctx: &Context<'_>) -> Result<Option<Vec<String>>> {
+        if ctx.request().enterprise().is_err() {
+            return Ok(None);
+        }
+        ctx.loaders().one(TagsOf(self.0.id)).await.map(|tags| Some(tags.unwrap_or_default())).map_err(raise)
     }
 
     /// Counts up with every change.
@@ -353,6 +364,28 @@ pub struct HolderSignOnInput {
     pub nickname: String,
 }
 
+/// Ties words to holders, or takes them off.
+#[derive(InputObject)]
+pub struct HolderTagsChangeInput {
+    /// 1 to 1000 holders.
+    pub holder_ids: Vec<HolderId>,
+    /// At most 20 tags of 1 to 32 characters each.
+    #[graphql(default)]
+    pub add: Vec<String>,
+    /// At most 20.
+    #[graphql(default)]
+    pub remove: Vec<String>,
+}
+
+/// What came of changing tags.
+#[derive(SimpleObject)]
+pub struct HolderTagsChangePayload {
+    /// The holders named, as they are now.
+    pub holders: Vec<HolderObject>,
+    /// Why nothing was done, if nothing was.
+    pub user_errors: Vec<HolderUserError>,
+}
+
 /// Sets a transfer going.
 #[derive(InputObject)]
 pub struct TransferStartInput {
@@ -425,6 +458,21 @@ impl ItemsMutation {
             },
             None => HolderSignOnPayload { user_errors: outcome.user_errors, ..Default::default() },
         })
+    }
+
+    /// Ties words to holders and takes others off: prize plans may be for those who have one of them. For all holders
+    /// named, or for none. Needs `HOLDER_SIGN_ON`.
+    async fn holder_tags_change(
+        &self,
+        ctx: &Context<'_>,
+        input: HolderTagsChangeInput,
+    ) -> Result<HolderTagsChangePayload> {
+        let scope = ctx.request().enterprise().map_err(raise)?;
+        let request = TagRequest { holders: input.holder_ids, add: input.add, remove: input.remove };
+        let outcome =
+            payload::run(ctx, HolderUserError::from_problem, || tag::change(ctx.platform(), scope, &request)).await?;
+        let holders = outcome.value.unwrap_or_default().into_iter().map(HolderObject).collect();
+        Ok(HolderTagsChangePayload { holders, user_errors: outcome.user_errors })
     }
 
     /// Gives an item to another holder: a holder gives their own, an operator with `TRANSFER_MANAGE` any.

@@ -31,3 +31,17 @@ impl Batch for TransferId {
         store::transfers::transfers_by_id(tx, keys).await
     }
 }
+
+/// The words that the enterprise has tied to a holder.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TagsOf(pub HolderId);
+
+impl Batch for TagsOf {
+    type Value = Vec<String>;
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, Vec<String>>, Fault> {
+        let holders: Vec<HolderId> = keys.iter().map(|key| key.0).collect();
+        let tags = store::tags::tags_of(tx, &holders).await?;
+        Ok(tags.into_iter().map(|(holder, tags)| (TagsOf(holder), tags)).collect())
+    }
+}

@@ -27,6 +27,7 @@ pub mod sign_in;
 pub mod sms;
 pub mod store;
 pub mod subscription;
+pub mod tag;
 pub mod transfer;
 pub mod transfer_job;
 pub mod verification;

@@ -4,6 +4,7 @@ pub mod codes;
 pub mod identities;
 pub mod personal;
 pub mod positions;
+pub mod tags;
 pub mod transfers;
 pub mod wechat;
 

@@ -128,7 +128,8 @@ async fn what_is_append_only_cannot_be_changed_by_the_server() {
         "SELECT table_name || ' ' || privilege_type || ' ' || grantee FROM information_schema.role_table_grants
           WHERE grantee LIKE 'minthouse\\_%' AND grantee <> 'minthouse_owner' AND privilege_type NOT IN ('SELECT', 'INSERT')
             AND table_name IN ('audit_records', 'stock_entries', 'chance_entries', 'draws', 'events', 'ledger_blocks', 'ledger_checkpoints', 'data_keys',
-                'audit_links', 'branches', 'real_name_verifications', 'collectible_changes', 'series_changes')",
+                'audit_links', 'branches', 'real_name_verifications', 'collectible_changes', 'series_changes',
+                'prize_plans', 'prizes', 'prize_plan_tags', 'prize_lots', 'draw_terms')",
     );
     assert_eq!(rights, "");
     let deletes = names(
@@ -138,7 +139,7 @@ async fn what_is_append_only_cannot_be_changed_by_the_server() {
     );
     assert_eq!(
         deletes,
-        "audit_waiting, collectible_stocks, collectibles, documents, holder_identities, idempotency_keys, media, outbox, persons, \
+        "audit_waiting, collectible_stocks, collectibles, documents, holder_identities, holder_tags, idempotency_keys, media, outbox, persons, \
          recovery_codes, refresh_tokens, sso_attempts, sso_tickets, throttles, used_assertions, verification_codes"
     );
     let writes = names(

@@ -7,6 +7,7 @@ mod campaign;
 mod catalogue;
 mod clients;
 mod designs;
+mod draw_trouble;
 mod draws;
 mod embedded;
 mod enterprises;

@@ -24,7 +24,8 @@ use crate::support::tenants::{CREDIT_CODE, SUSPEND, branch_of, pdf, registration
 const ELSEWHERE: &[&str] = &[
     "node", "nodes", "events", "eventTypes",
     "activities", "activity", "activityCreate", "activityDraw", "activityEnd", "activityPause", "activityPublish",
-    "activityResume", "activitySubmit", "airdrop", "airdropStart", "claimTake", "claims", "draws",
+    "activityResume", "activitySettle", "activitySimulate", "activitySubmit", "airdrop", "airdropStart", "claimTake", "claims", "drawExplain",
+    "draws", "holderTagsChange",
     "domain", "domainCreate", "domainVerify", "domains", "merchant", "merchantCreate", "merchantVerify", "merchants",
     "offerCreate", "offers", "order", "orderCancel", "orderPaymentStart", "orderPlace", "orders", "sandboxPay",
     "item", "items", "transfer", "transferCancel", "transferStart", "transfers",

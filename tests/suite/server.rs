@@ -7,7 +7,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use minthouse::activities::verify;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::support::app::{MANIFEST, TestApp, client, text};
 use crate::transport::clients::script;
@@ -267,6 +269,107 @@ async fn a_server_killed_while_it_issues_goes_on_where_it_was() {
     assert!(kills > 1, "it was killed on its way");
     let audited = folder.print(&["ledger", "audit", "--tenant", "alpha"]);
     assert!(audited.starts_with("ok    alpha"), "{audited}");
+    let healthy = folder.print(&["doctor"]);
+    assert!(!healthy.contains("WRONG"), "{healthy}");
+}
+
+/// Draws under each of its keys, one after the other, and asks again wherever an answer does not come.
+async fn draw_on(server: watch::Receiver<String>, token: String, activity: String, draws: usize) -> Vec<String> {
+    let mut made = Vec::with_capacity(draws);
+    while made.len() < draws {
+        let input = format!("activityId: \"{activity}\", idempotencyKey: \"key-{}\"", made.len());
+        let query =
+            format!("mutation {{ activityDraw(input: {{{input}}}) {{ draw {{ id }} userErrors {{ code }} }} }}");
+        let address = format!("http://{}/graphql", *server.borrow());
+        let request = client().post(address).bearer_auth(&token).json(&json!({ "query": query }));
+        let answer = async { request.send().await?.json::<Value>().await }.await.unwrap_or_default();
+        let payload = &answer["data"]["activityDraw"];
+        assert!(payload["userErrors"].as_array().is_none_or(Vec::is_empty), "{answer}");
+        match payload["draw"]["id"].as_str() {
+            Some(id) => made.push(id.to_owned()),
+            None => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+    made
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_draws_on_while_server_and_database_are_killed() {
+    const PEOPLE: usize = 16;
+    const DRAWS: usize = 60;
+    let folder = Folder::new("drawing");
+    let mut server = folder.serve(&[MANIFEST]);
+    let token = |enterprise| folder.print(&["token", "mint", "--enterprise", enterprise, "--role", "OWNER"]);
+    let (owner, house) = (token("alpha"), token("house"));
+    let (owner, house) = (owner.trim(), house.trim());
+
+    let found = server.ask(Some(owner), "{ collectibles(first: 1) { nodes { id } } }").await;
+    let collectible = text(&found["collectibles"]["nodes"][0]["id"]);
+    let words = "name: {chinese: \"活动\", english: \"Activity\"}";
+    let prize =
+        format!("{{collectibleId: \"{collectible}\", quantity: 10, level: 0, oddsPerMillion: 100000, {words}}}");
+    let window = "opensAt: \"2026-01-01T00:00:00Z\", closesAt: \"2036-01-01T00:00:00Z\"";
+    let create = format!(
+        "activityCreate(input: {{kind: DRAW, {words}, {window}, chancesPerHolder: {DRAWS}, prizes: [{prize}]}})"
+    );
+    let made = server
+        .ask(Some(owner), &format!("mutation {{ {create} {{ activity {{ id }} userErrors {{ code field }} }} }}"))
+        .await;
+    let activity = text(&made["activityCreate"]["activity"]["id"]);
+    server
+        .ask(
+            Some(owner),
+            &format!("mutation {{ activitySubmit(input: {{id: \"{activity}\"}}) {{ userErrors {{ code }} }} }}"),
+        )
+        .await;
+    let review = server.ask(Some(house), "{ reviews(first: 1, filter: {state: PENDING}) { nodes { id } } }").await;
+    let review = text(&review["reviews"]["nodes"][0]["id"]);
+    server
+        .ask(
+            Some(house),
+            &format!(
+                "mutation {{ reviewDecide(input: {{id: \"{review}\", verdict: APPROVE}}) {{ userErrors {{ code }} }} }}"
+            ),
+        )
+        .await;
+    let publish = format!("activityPublish(input: {{id: \"{activity}\", idempotencyKey: \"p\"}})");
+    let published =
+        server.ask(Some(owner), &format!("mutation {{ {publish} {{ activity {{ state drawRecordPath }} }} }}")).await;
+    let path = text(&published["activityPublish"]["activity"]["drawRecordPath"]);
+
+    let (address, heard) = watch::channel(server.address.clone());
+    let mut drawers = tokio::task::JoinSet::new();
+    for number in 0..PEOPLE {
+        let sign_on = format!("mutation {{ holderSignOn(input: {{phone: \"138000001{number:02}\"}}) {{ token }} }}");
+        let person = text(&server.ask(Some(owner), &sign_on).await["holderSignOn"]["token"]);
+        drawers.spawn(draw_on(heard.clone(), person, activity.clone(), DRAWS));
+    }
+    let mut kills = 0;
+    while !drawers.is_empty() && kills < 4 {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        if drawers.len() < PEOPLE {
+            break;
+        }
+        if kills % 2 == 0 {
+            server.signal(libc::SIGKILL);
+        } else {
+            // SAFETY: kill touches no memory, and the process is this house's own database.
+            assert_eq!(unsafe { libc::kill(database_of(&folder), libc::SIGKILL) }, 0);
+        }
+        kills += 1;
+        server.ended(Duration::from_secs(30));
+        server = folder.serve(&[]);
+        address.send(server.address.clone()).expect("the crowd listens");
+    }
+    assert!(kills > 1, "both were killed while the crowd was drawing");
+    let told: Vec<String> = drawers.join_all().await.into_iter().flatten().collect();
+    let different: std::collections::BTreeSet<&String> = told.iter().collect();
+    assert_eq!(different.len(), PEOPLE * DRAWS, "every key led to a draw of its own");
+
+    let record = client().get(format!("http://{}{path}", server.address)).send().await.expect("it answers");
+    let verified = verify::verify(&record.text().await.expect("a text")).unwrap_or_else(|flaw| panic!("{flaw}"));
+    assert_eq!(verified.draws, told.len(), "nothing was drawn that nobody was told of");
+    assert_eq!(verified.wins, 10, "what there was is won");
     let healthy = folder.print(&["doctor"]);
     assert!(!healthy.contains("WRONG"), "{healthy}");
 }

@@ -3,8 +3,10 @@
 use async_graphql::InputObject;
 use chrono::{DateTime, Utc};
 
-use crate::activities::create::{ActivityRequest, PrizeRequest};
+use crate::activities::create::{ActivityRequest, Limits, LotRequest, PlanRequest, PrizeRequest};
 use crate::activities::model::{ActivityId, ActivityKind, ClaimId, PrizeId};
+use crate::activities::simulate::SimulationRequest;
+use crate::activities::terms::Exhaustion;
 use crate::api::text::LocalizedTextInput;
 use crate::catalog::model::CollectibleId;
 
@@ -21,12 +23,54 @@ pub struct ActivityCreateInput {
     pub opens_at: DateTime<Utc>,
     /// When its window closes; later than it opens.
     pub closes_at: DateTime<Utc>,
-    /// How often each holder may draw, 1 to 1000; 1 if left out. Only for kind `DRAW`.
+    /// How often each holder may draw, 1 to 1000; 1 if left out. Only for kind `DRAW`, as are all limits.
     pub chances_per_holder: Option<i32>,
+    /// How many draws one request may make, 1 to 10; 1 if left out.
+    pub draws_at_once: Option<i32>,
+    /// How often each holder may draw on one day in Shanghai, 1 to 1000.
+    pub draws_per_day: Option<i32>,
+    /// How often each holder may win, 1 to 1000. Fallback prizes do not count.
+    pub wins_per_holder: Option<i32>,
+    /// The same, on one day in Shanghai.
+    pub wins_per_day: Option<i32>,
     /// How many days a claim stays open, 1 to 365; 30 if left out.
     pub claim_days: Option<i32>,
-    /// What may be won or is given: 1 to 50 for kinds `DRAW` and `AIRDROP`, none for `SALE`.
+    /// What may be won by everybody, or is given: 1 to 50 for kinds `DRAW` and `AIRDROP`, none for `SALE`.
     #[graphql(default)]
+    pub prizes: Vec<PrizeInput>,
+    /// What becomes of a draw whose picked prize cannot be given.
+    #[graphql(default_with = "Exhaustion::ToNoPrize")]
+    pub exhaustion: Exhaustion,
+    /// What may be won for some time, or by some people, at most 20 plans. For each draw, a plan for chosen people with
+    /// a time goes before one for chosen people, this before one with a time, this before `prizes`; then the higher
+    /// priority. Only for kind `DRAW`.
+    #[graphql(default)]
+    pub personal_plans: Vec<PrizePlanInput>,
+}
+
+/// What may be won for some time, by some people, or both.
+#[derive(InputObject)]
+pub struct PrizePlanInput {
+    /// For holders who have one of these tags, at most 20; for everybody if empty.
+    #[graphql(default)]
+    pub tags: Vec<String>,
+    /// From when on; as long as the activity if left out.
+    pub starts_at: Option<DateTime<Utc>>,
+    /// Until when; that moment is no longer within.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// Which of several plans of one kind goes before, −1000 to 1000. Two that may be open at once must not have the same.
+    #[graphql(default)]
+    pub priority: i32,
+    /// Whether a draw that this plan has no prize for goes on to the next plan.
+    #[graphql(default)]
+    pub overlays: bool,
+    /// Whether the plan is passed over once all of its prizes are gone.
+    #[graphql(default)]
+    pub falls_through: bool,
+    /// What becomes of a draw whose picked prize cannot be given. `CLOSE_ACTIVITY` is for `prizes` alone.
+    #[graphql(default_with = "Exhaustion::ToNoPrize")]
+    pub exhaustion: Exhaustion,
+    /// 1 to 50.
     pub prizes: Vec<PrizeInput>,
 }
 
@@ -34,15 +78,37 @@ pub struct ActivityCreateInput {
 #[derive(InputObject)]
 pub struct PrizeInput {
     /// What whoever wins it gets a piece of. It must be issued before the activity is published.
-    pub collectible_id: CollectibleId,
+    pub collectible_id: Option<CollectibleId>,
+    /// How many pieces are set aside for it.
+    pub quantity: Option<i32>,
+    /// In place of the two: pieces of several collectibles, of which each is equally likely (a blind box), at most 20.
+    #[graphql(default)]
+    pub lots: Vec<PrizeLotInput>,
     /// How high a prize it is, 0 to 99; 0 is the highest.
     pub level: i32,
     /// What it is called, 1 to 30 characters in each language.
     pub name: LocalizedTextInput,
-    /// How many of a million draws win it, 1 to 1,000,000. All prizes together have at most 1,000,000; the rest is no
-    /// prize. Only for kind `DRAW`.
+    /// How many of a million draws win it, 1 to 1,000,000. All prizes of a plan together have at most 1,000,000; the rest
+    /// is no prize. Only for kind `DRAW`, as is all that follows.
     pub odds_per_million: Option<i32>,
-    /// How many pieces are set aside for it.
+    /// How often one holder may win it.
+    pub wins_per_holder: Option<i32>,
+    /// How often it may be won on one day in Shanghai.
+    pub wins_per_day: Option<i32>,
+    /// Whether it is given out evenly over the hours of the window; what one hour leaves goes to the next.
+    #[graphql(default)]
+    pub paced: bool,
+    /// Whether it is what the policy `TO_FALLBACK` gives. It needs no odds.
+    #[graphql(default)]
+    pub fallback: bool,
+}
+
+/// Pieces of one collectible within a prize.
+#[derive(InputObject)]
+pub struct PrizeLotInput {
+    /// Each once in a prize. It must be issued before the activity is published.
+    pub collectible_id: CollectibleId,
+    /// How many pieces of it are set aside.
     pub quantity: i32,
 }
 
@@ -55,7 +121,30 @@ impl From<ActivityCreateInput> for ActivityRequest {
             opens_at: input.opens_at,
             closes_at: input.closes_at,
             chances_per_holder: input.chances_per_holder,
+            limits: Limits {
+                draws_at_once: input.draws_at_once,
+                draws_per_day: input.draws_per_day,
+                wins_per_holder: input.wins_per_holder,
+                wins_per_day: input.wins_per_day,
+            },
             claim_days: input.claim_days,
+            exhaustion: input.exhaustion,
+            prizes: input.prizes.into_iter().map(PrizeRequest::from).collect(),
+            personal_plans: input.personal_plans.into_iter().map(PlanRequest::from).collect(),
+        }
+    }
+}
+
+impl From<PrizePlanInput> for PlanRequest {
+    fn from(input: PrizePlanInput) -> Self {
+        Self {
+            tags: input.tags,
+            starts_at: input.starts_at,
+            ends_at: input.ends_at,
+            priority: input.priority,
+            overlays: input.overlays,
+            falls_through: input.falls_through,
+            exhaustion: input.exhaustion,
             prizes: input.prizes.into_iter().map(PrizeRequest::from).collect(),
         }
     }
@@ -63,12 +152,20 @@ impl From<ActivityCreateInput> for ActivityRequest {
 
 impl From<PrizeInput> for PrizeRequest {
     fn from(input: PrizeInput) -> Self {
+        // Half a lot is kept, so that what is missing of it is refused.
+        let single = (input.collectible_id, input.quantity);
+        let single = single.0.map(|collectible| LotRequest { collectible, quantity: single.1.unwrap_or(0) });
+        let several = input.lots.into_iter();
+        let several = several.map(|lot| LotRequest { collectible: lot.collectible_id, quantity: lot.quantity });
         Self {
-            collectible: input.collectible_id,
+            lots: single.into_iter().chain(several).collect(),
             level: input.level,
             name: (input.name.chinese, input.name.english),
             odds_per_million: input.odds_per_million,
-            quantity: input.quantity,
+            wins_per_holder: input.wins_per_holder,
+            wins_per_day: input.wins_per_day,
+            paced: input.paced,
+            fallback: input.fallback,
         }
     }
 }
@@ -110,13 +207,23 @@ pub struct ActivityEndInput {
     pub id: ActivityId,
 }
 
-/// Draws once.
+/// Names an activity to settle.
+#[derive(InputObject)]
+pub struct ActivitySettleInput {
+    /// An activity that is over.
+    pub id: ActivityId,
+}
+
+/// Draws.
 #[derive(InputObject)]
 pub struct ActivityDrawInput {
     /// A running activity of kind `DRAW`.
     pub activity_id: ActivityId,
     /// A text of the holder's own choice that is mixed into the outcome, at most 64 characters.
     pub client_seed: Option<String>,
+    /// How many draws to make in a row, all or none (连抽): at most the activity's `drawsAtOnce`.
+    #[graphql(default = 1)]
+    pub times: i32,
     /// The same key and input give the first result again.
     pub idempotency_key: String,
 }
@@ -141,4 +248,47 @@ pub struct AirdropStartInput {
     pub phones: Vec<String>,
     /// The same key and input give the first result again.
     pub idempotency_key: String,
+}
+
+/// Tries an activity out.
+#[derive(InputObject)]
+pub struct ActivitySimulateInput {
+    /// An activity of kind `DRAW`, in whatever state. All of its stock counts as there.
+    pub id: ActivityId,
+    /// How many draws to try, 1 to 100,000, evenly over the activity's window.
+    #[graphql(default = 100_000)]
+    pub draws: i32,
+    /// By how many people, 1 to 100,000; enough to use up all their chances if left out.
+    pub participants: Option<i32>,
+    /// How many of a million people each personal plan with tags is meant for.
+    #[graphql(default)]
+    pub chosen_per_million: i32,
+    /// What a piece of each prize costs, in minor units of whatever currency; those left out cost nothing.
+    #[graphql(default)]
+    pub costs: Vec<PrizeCostInput>,
+    /// How many points the series has, 1 to 200.
+    #[graphql(default = 48)]
+    pub points: i32,
+}
+
+/// What a piece of a prize costs the enterprise.
+#[derive(InputObject)]
+pub struct PrizeCostInput {
+    /// A prize of the activity.
+    pub prize_id: PrizeId,
+    /// 0 to 1,000,000,000,000.
+    pub cost_minor: i64,
+}
+
+impl From<ActivitySimulateInput> for SimulationRequest {
+    fn from(input: ActivitySimulateInput) -> Self {
+        Self {
+            activity: input.id,
+            draws: input.draws,
+            participants: input.participants,
+            chosen_per_million: input.chosen_per_million,
+            costs: input.costs.into_iter().map(|cost| (cost.prize_id, cost.cost_minor)).collect(),
+            points: input.points,
+        }
+    }
 }

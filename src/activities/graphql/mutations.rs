@@ -4,17 +4,21 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object, Result, SimpleObject};
 
+use super::draws::DrawObject;
 use super::inputs::{
     ActivityCreateInput, ActivityDrawInput, ActivityEndInput, ActivityPauseInput, ActivityPublishInput,
-    ActivityResumeInput, ActivitySubmitInput, AirdropStartInput, ClaimTakeInput,
+    ActivityResumeInput, ActivitySettleInput, ActivitySimulateInput, ActivitySubmitInput, AirdropStartInput,
+    ClaimTakeInput,
 };
-use super::objects::{ActivityObject, AirdropObject, ClaimObject, DrawObject};
+use super::objects::{ActivityObject, AirdropObject, ClaimObject};
+use super::simulation::SimulationObject;
 use crate::activities::airdrop::{self, AirdropRequest};
 use crate::activities::create::{self, ActivityRequest};
 use crate::activities::draw::{self, DrawRequest};
 use crate::activities::lane::Lanes;
 use crate::activities::model::{Activity, ActivityUserError};
-use crate::activities::{claim, end, pause, publish, submit};
+use crate::activities::simulate::{self, SimulationRequest};
+use crate::activities::{claim, end, pause, publish, settle, submit};
 use crate::api::context::ContextExt;
 use crate::api::payload::{self, Outcome};
 use crate::api::transport::raise;
@@ -36,14 +40,25 @@ impl From<Outcome<Activity, ActivityUserError>> for ActivityPayload {
     }
 }
 
-/// What came of a draw. Nothing won is a draw too.
+/// What came of drawing. Nothing won is a draw too.
 #[derive(SimpleObject)]
 pub struct DrawPayload {
-    /// The draw as it was recorded.
+    /// The draw as it was recorded; of several the first.
     pub draw: Option<DrawObject>,
+    /// All of them, in order.
+    pub draws: Vec<DrawObject>,
     /// Whether this is the result of an earlier request with the same idempotency key.
     pub replayed: bool,
-    /// Why nothing was drawn, if nothing was. The chance is kept.
+    /// Why nothing was drawn, if nothing was. The chances are kept.
+    pub user_errors: Vec<ActivityUserError>,
+}
+
+/// What came of trying an activity out.
+#[derive(SimpleObject)]
+pub struct ActivitySimulatePayload {
+    /// What the activity would come to.
+    pub simulation: Option<SimulationObject>,
+    /// Why nothing was tried, if nothing was.
     pub user_errors: Vec<ActivityUserError>,
 }
 
@@ -82,6 +97,22 @@ impl ActivitiesMutation {
             payload::run(ctx, ActivityUserError::from_problem, || create::create(ctx.platform(), scope, &request))
                 .await?;
         Ok(ActivityPayload::from(outcome))
+    }
+
+    /// Tries an activity out with a crowd that is made up: when prizes are gone, what they cost, how far chance strays from
+    /// the odds. Nothing is written, and no two crowds are the same. Needs `ACTIVITY_MANAGE`.
+    async fn activity_simulate(
+        &self,
+        ctx: &Context<'_>,
+        input: ActivitySimulateInput,
+    ) -> Result<ActivitySimulatePayload> {
+        let scope = ctx.request().enterprise().map_err(raise)?;
+        let request = SimulationRequest::from(input);
+        let outcome =
+            payload::run(ctx, ActivityUserError::from_problem, || simulate::simulate(ctx.platform(), scope, &request))
+                .await?;
+        let simulation = outcome.value.map(SimulationObject::from);
+        Ok(ActivitySimulatePayload { simulation, user_errors: outcome.user_errors })
     }
 
     /// Hands a draft to the house for review; from then on it is frozen. Needs `ACTIVITY_MANAGE`.
@@ -132,16 +163,35 @@ impl ActivitiesMutation {
         Ok(ActivityPayload::from(outcome))
     }
 
-    /// Draws once in a running activity, at the cost of one chance. For holders.
+    /// Settles an activity that is over: from then on its seed is public, and anybody can verify every draw. Needs
+    /// `ACTIVITY_MANAGE`.
+    async fn activity_settle(&self, ctx: &Context<'_>, input: ActivitySettleInput) -> Result<ActivityPayload> {
+        let scope = ctx.request().enterprise().map_err(raise)?;
+        let outcome =
+            payload::run(ctx, ActivityUserError::from_problem, || settle::settle(ctx.platform(), scope, input.id))
+                .await?;
+        Ok(ActivityPayload::from(outcome))
+    }
+
+    /// Draws in a running activity, once or several times in a row, at the cost of a chance each. For holders.
     async fn activity_draw(&self, ctx: &Context<'_>, input: ActivityDrawInput) -> Result<DrawPayload> {
         let scope = ctx.request().holder().map_err(raise)?;
         let key = input.idempotency_key.parse().map_err(raise)?;
-        let request = DrawRequest { activity: input.activity_id, client_seed: input.client_seed.unwrap_or_default() };
+        let request = DrawRequest {
+            activity: input.activity_id,
+            client_seed: input.client_seed.unwrap_or_default(),
+            times: input.times,
+        };
         let lanes = ctx.data_unchecked::<Arc<Lanes>>();
         let outcome =
             payload::run(ctx, ActivityUserError::from_problem, || draw::draw(lanes, scope, &request, &key)).await?;
-        let (draw, replayed) = outcome.value.map_or((None, false), |done| (Some(done.draw), done.replayed));
-        Ok(DrawPayload { draw: draw.map(DrawObject), replayed, user_errors: outcome.user_errors })
+        let (draws, replayed) = outcome.value.map_or((Vec::new(), false), |done| (done.draws, done.replayed));
+        Ok(DrawPayload {
+            draw: draws.first().cloned().map(DrawObject),
+            draws: draws.into_iter().map(DrawObject).collect(),
+            replayed,
+            user_errors: outcome.user_errors,
+        })
     }
 
     /// Takes a claim up before its deadline: its piece is transferred to the caller. For holders.

@@ -1,17 +1,19 @@
-//! What clients see of activities.
+//! What clients see of activities and of what people are owed from them.
 
 use async_graphql::{Context, Object, Result};
 use chrono::{DateTime, Utc};
 
-use crate::activities::loaders::{ChancesOf, PrizesOf};
+use super::plans::{PrizeObject, PrizePlanObject, prizes_of};
+use crate::activities::loaders::{ChancesOf, PlansOf};
 use crate::activities::model::{
     Activity, ActivityId, ActivityKind, ActivityPhase, ActivityState, Airdrop, AirdropId, AirdropState, Claim, ClaimId,
-    ClaimSource, ClaimState, Draw, DrawId, Prize, PrizeId,
+    ClaimSource, ClaimState,
 };
+use crate::activities::publication;
 use crate::api::context::ContextExt;
 use crate::api::text::LocalizedText;
 use crate::api::transport::raise;
-use crate::catalog::graphql::{AllotmentObject, CollectibleObject, find_allotment};
+use crate::catalog::graphql::CollectibleObject;
 use crate::platform::vault::hex;
 use crate::tenancy::scope::Caller;
 use crate::wallets::graphql::{HolderObject, TransferObject, find_holder};
@@ -78,16 +80,56 @@ impl ActivityObject {
         self.0.review_remark.as_deref()
     }
 
+    /// How many draws one request may make.
+    async fn draws_at_once(&self) -> i32 {
+        self.0.draws_at_once
+    }
+
+    /// How often each holder may draw on one day in Shanghai, where that is limited.
+    async fn draws_per_day(&self) -> Option<i32> {
+        self.0.draws_per_day
+    }
+
+    /// How often each holder may win, where that is limited. Fallback prizes do not count.
+    async fn wins_per_holder(&self) -> Option<i32> {
+        self.0.wins_per_holder
+    }
+
+    /// The same, on one day in Shanghai.
+    async fn wins_per_day(&self) -> Option<i32> {
+        self.0.wins_per_day
+    }
+
     /// SHA-256 of the server seed in hexadecimal: what a draw commits to when it is published. The seed itself is
     /// revealed at settlement.
     async fn seed_commitment(&self) -> Option<String> {
         self.0.seed_commitment.as_deref().map(hex)
     }
 
-    /// What may be won or is given, by position; at most fifty. A sale has none.
+    /// The server seed in hexadecimal, once the activity is settled. With it, anybody can compute every draw again.
+    async fn seed(&self) -> Option<String> {
+        self.0.revealed_seed.as_deref().map(hex)
+    }
+
+    /// Where the public record of its draws is served, once it is published: see `minthouse verify-draws`. Nothing where
+    /// nobody draws.
+    async fn draw_record_path(&self) -> Option<String> {
+        publication::path(&self.0)
+    }
+
+    /// What may be won or is given, plan by plan, first the one for everybody; at most twenty-one. A sale has none.
+    async fn plans(&self, ctx: &Context<'_>) -> Result<Vec<PrizePlanObject>> {
+        let plans = ctx.loaders().one(PlansOf(self.0.id)).await.map_err(raise)?.unwrap_or_default();
+        Ok(plans.into_iter().map(PrizePlanObject).collect())
+    }
+
+    /// What may be won by everybody, or is given, by position; at most fifty. A sale has none.
     async fn prizes(&self, ctx: &Context<'_>) -> Result<Vec<PrizeObject>> {
-        let rows = ctx.loaders().one(PrizesOf(self.0.id)).await.map_err(raise)?.unwrap_or_default();
-        Ok(rows.into_iter().map(PrizeObject).collect())
+        let plans = ctx.loaders().one(PlansOf(self.0.id)).await.map_err(raise)?.unwrap_or_default();
+        match plans.first() {
+            Some(plan) => prizes_of(ctx, plan.id).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// How often the holder who asks may still draw. Nothing where the caller is no holder, or nobody draws.
@@ -107,133 +149,6 @@ impl ActivityObject {
     /// When it was created.
     async fn created_at(&self) -> DateTime<Utc> {
         self.0.created_at
-    }
-}
-
-pub struct PrizeObject(pub Prize);
-
-/// What may be won in a draw, or is given in an airdrop (奖品).
-#[Object(name = "Prize")]
-impl PrizeObject {
-    /// Its ID.
-    pub async fn id(&self) -> PrizeId {
-        self.0.id
-    }
-
-    /// Its place in the plan, from 0. The rolls of a draw are dealt out to the prizes in this order.
-    async fn position(&self) -> i32 {
-        self.0.position
-    }
-
-    /// How high a prize it is; 0 is the highest.
-    async fn level(&self) -> i32 {
-        self.0.level
-    }
-
-    /// What it is called.
-    async fn name(&self) -> LocalizedText {
-        LocalizedText::new(&self.0.name_chinese, &self.0.name_english)
-    }
-
-    /// How many of a million rolls fall on it. 0 in an airdrop.
-    async fn odds_per_million(&self) -> i32 {
-        self.0.odds_per_million
-    }
-
-    /// How many pieces of it there are.
-    async fn quantity(&self) -> i32 {
-        self.0.quantity
-    }
-
-    /// Where its pieces are. Nothing before the activity is published.
-    async fn stock(&self, ctx: &Context<'_>) -> Result<Option<AllotmentObject>> {
-        find_allotment(ctx, self.0.allotment_id).await
-    }
-
-    /// What whoever wins it gets a piece of.
-    async fn collectible(&self, ctx: &Context<'_>) -> Result<CollectibleObject> {
-        ctx.loaders().required(self.0.collectible_id).await.map(CollectibleObject).map_err(raise)
-    }
-}
-
-pub struct DrawObject(pub Draw);
-
-/// One draw, as it was recorded (抽奖).
-#[Object(name = "Draw")]
-impl DrawObject {
-    /// Its ID.
-    pub async fn id(&self) -> DrawId {
-        self.0.id
-    }
-
-    /// Where it was drawn.
-    async fn activity(&self, ctx: &Context<'_>) -> Result<ActivityObject> {
-        ctx.loaders().required(self.0.activity_id).await.map(ActivityObject).map_err(raise)
-    }
-
-    /// Who drew, unless you may not know.
-    async fn holder(&self, ctx: &Context<'_>) -> Result<Option<HolderObject>> {
-        find_holder(ctx, Some(self.0.holder_id)).await
-    }
-
-    /// Its place among the activity's draws, from 1, without gaps.
-    async fn sequence(&self) -> i64 {
-        self.0.sequence
-    }
-
-    /// Which version of the plan it was drawn from.
-    async fn plan_version(&self, ctx: &Context<'_>) -> Result<i32> {
-        ctx.loaders().required(self.0.plan_id).await.map(|plan| plan.version).map_err(raise)
-    }
-
-    /// What the holder's side mixed into the outcome.
-    async fn client_seed(&self) -> &str {
-        &self.0.client_seed
-    }
-
-    /// What was rolled, 0 to 999,999.
-    async fn roll(&self) -> i32 {
-        self.0.roll
-    }
-
-    /// What the roll fell on. Nothing: no prize.
-    async fn picked_prize(&self, ctx: &Context<'_>) -> Result<Option<PrizeObject>> {
-        prize(ctx, self.0.picked_prize_id).await
-    }
-
-    /// What was won. It is nothing where the picked prize was gone.
-    async fn awarded_prize(&self, ctx: &Context<'_>) -> Result<Option<PrizeObject>> {
-        prize(ctx, self.0.awarded_prize_id).await
-    }
-
-    /// The serial number of the piece that was won.
-    async fn serial_number(&self) -> Option<i32> {
-        self.0.serial
-    }
-
-    /// What the win is claimed with.
-    async fn claim(&self, ctx: &Context<'_>) -> Result<Option<ClaimObject>> {
-        match self.0.claim_id {
-            None => Ok(None),
-            Some(id) => ctx.loaders().required(id).await.map(|claim| Some(ClaimObject(claim))).map_err(raise),
-        }
-    }
-
-    /// SHA-256 over this record and the hash of the one before, in hexadecimal.
-    async fn record_hash(&self) -> String {
-        hex(&self.0.record_hash)
-    }
-
-    /// When it was drawn.
-    async fn created_at(&self) -> DateTime<Utc> {
-        self.0.created_at
-    }
-}
-
-async fn prize(ctx: &Context<'_>, id: Option<PrizeId>) -> Result<Option<PrizeObject>> {
-    match id {
-        None => Ok(None),
-        Some(id) => ctx.loaders().required(id).await.map(|prize| Some(PrizeObject(prize))).map_err(raise),
     }
 }
 

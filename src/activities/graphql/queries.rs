@@ -2,8 +2,11 @@
 
 use async_graphql::{Context, InputObject, Object, Result};
 
-use super::objects::{ActivityObject, AirdropObject, ClaimObject, DrawObject};
-use crate::activities::model::{ActivityId, ActivityKind, ActivityState, AirdropId, ClaimState, PrizeId};
+use super::draws::{DrawExplanationObject, DrawObject};
+use super::objects::{ActivityObject, AirdropObject, ClaimObject};
+use crate::activities::loaders::TermsOf;
+use crate::activities::model::{ActivityId, ActivityKind, ActivityState, AirdropId, ClaimState, DrawId, PrizeId};
+use crate::activities::record;
 use crate::activities::store::claims::{self, ClaimFilter};
 use crate::activities::store::draws::{self, DrawFilter};
 use crate::activities::store::{self, ActivityFilter};
@@ -99,6 +102,17 @@ impl ActivitiesQuery {
         let rows = draws::list_draws(&tx, &filter, &page).await.map_err(raise)?;
         let total = if wants_total(ctx) { draws::count_draws(&tx, &filter).await.map_err(raise)? } else { 0 };
         Ok(connect(&page, rows, total, |row| row.id, DrawObject))
+    }
+
+    /// Why a draw came to what it came to. A holder finds their own alone.
+    async fn draw_explain(&self, ctx: &Context<'_>, id: DrawId) -> Result<Option<DrawExplanationObject>> {
+        ctx.request().reading(Permission::ActivityRead).map_err(raise)?;
+        let Some(draw) = ctx.loaders().one(id).await.map_err(raise)? else { return Ok(None) };
+        let key = TermsOf { activity: draw.activity_id, version: draw.version };
+        // Draws from before there were terms explain nothing.
+        let Some(terms) = ctx.loaders().one(key).await.map_err(raise)? else { return Ok(None) };
+        let steps = record::unpack(&draw.steps).unwrap_or_default();
+        Ok(Some(DrawExplanationObject { draw, terms, steps }))
     }
 
     /// What people are owed from activities. A holder sees their own.

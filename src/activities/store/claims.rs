@@ -15,14 +15,14 @@ use crate::tenancy::model::HolderId;
 use crate::tenancy::scope::TenantTx;
 use crate::wallets::model::TransferId;
 
-/// Writes claims that begin. Their `created_at` is the transaction's time, which the database writes too.
+/// Writes claims that begin.
 pub async fn insert_claims_in(tx: &TenantTx, new: &[Claim]) -> Result<(), Fault> {
     if new.is_empty() {
         return Ok(());
     }
     let statement = statement(
-        "INSERT INTO claims (tenant_id, id, activity_id, holder_id, source, source_id, prize_id, collectible_id, allotment_id, serial, deadline)
-         SELECT $1, claim.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11) AS claim
+        "INSERT INTO claims (tenant_id, id, activity_id, holder_id, source, source_id, prize_id, collectible_id, allotment_id, serial, deadline, created_at)
+         SELECT $1, claim.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS claim
          ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
@@ -35,7 +35,8 @@ pub async fn insert_claims_in(tx: &TenantTx, new: &[Claim]) -> Result<(), Fault>
     .bind::<Array<SqlUuid>, _>(new.iter().map(|claim| claim.collectible_id).collect::<Vec<_>>())
     .bind::<Array<SqlUuid>, _>(new.iter().map(|claim| claim.allotment_id).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(new.iter().map(|claim| claim.serial).collect::<Vec<_>>())
-    .bind::<Array<Timestamptz>, _>(new.iter().map(|claim| claim.deadline).collect::<Vec<_>>());
+    .bind::<Array<Timestamptz>, _>(new.iter().map(|claim| claim.deadline).collect::<Vec<_>>())
+    .bind::<Array<Timestamptz>, _>(new.iter().map(|claim| claim.created_at).collect::<Vec<_>>());
     tx.execute_exactly(new.len(), statement).await
 }
 

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, QueryDsl, QueryableByName, SelectableHelper, insert_into, update};
+use diesel::{
+    ExpressionMethods, QueryDsl, Queryable, QueryableByName, Selectable, SelectableHelper, insert_into, update,
+};
 use uuid::Uuid;
 
 use crate::activities::engine::Head;
@@ -15,46 +17,73 @@ use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::id;
 use crate::platform::page::Page;
-use crate::schema::{activities, draw_lanes, draws, participants};
+use crate::schema::{activities, draw_lanes, draws};
 use crate::stored_words;
 use crate::tenancy::scope::TenantTx;
 use crate::wallets::model::HolderId;
 
 /// Opens an activity's chain of draws.
-pub async fn insert_lane_in(tx: &TenantTx, activity: ActivityId, head: &Hash) -> Result<(), Fault> {
+pub async fn insert_lane_in(
+    tx: &TenantTx,
+    activity: ActivityId,
+    head: &Hash,
+    since: DateTime<Utc>,
+) -> Result<(), Fault> {
     let row = (
         draw_lanes::tenant_id.eq(tx.tenant()),
         draw_lanes::activity_id.eq(activity),
         draw_lanes::head_hash.eq(head.to_vec()),
+        draw_lanes::last_at.eq(since),
     );
     tx.execute_exactly(1, insert_into(draw_lanes::table).values(row)).await
 }
 
-/// The activity's turn to draw, held until the transaction ends. `None`: nothing can be drawn there.
-pub async fn lock_lane_in(tx: &TenantTx, activity: ActivityId) -> Result<Option<Head>, Fault> {
-    let row: Option<(i64, Vec<u8>)> = tx
+/// An activity's turn to draw, held until the transaction ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Lane {
+    pub head: Head,
+    pub last_draw: Option<DrawId>,
+    pub last_at: DateTime<Utc>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = draw_lanes)]
+struct LaneRow {
+    next_sequence: i64,
+    head_hash: Vec<u8>,
+    last_draw_id: Option<DrawId>,
+    last_at: DateTime<Utc>,
+}
+
+/// `None`: nothing can be drawn there.
+pub async fn lock_lane_in(tx: &TenantTx, activity: ActivityId) -> Result<Option<Lane>, Fault> {
+    let row: Option<LaneRow> = tx
         .optional(
             draw_lanes::table
                 .filter(draw_lanes::tenant_id.eq(tx.tenant()))
                 .filter(draw_lanes::activity_id.eq(activity))
-                .select((draw_lanes::next_sequence, draw_lanes::head_hash))
+                .select(LaneRow::as_select())
                 .for_no_key_update(),
         )
         .await?;
-    row.map(|(next_sequence, hash)| match Hash::try_from(hash) {
-        Ok(hash) => Ok(Head { next_sequence, hash }),
-        Err(_) => Err(Fault::internal(anyhow::anyhow!("the head of {activity} is no SHA-256"))),
-    })
-    .transpose()
+    let Some(LaneRow { next_sequence, head_hash, last_draw_id: last_draw, last_at }) = row else { return Ok(None) };
+    let no_hash = |_| Fault::internal(anyhow::anyhow!("the head of {activity} is no SHA-256"));
+    let hash = Hash::try_from(head_hash).map_err(no_hash)?;
+    Ok(Some(Lane { head: Head { next_sequence, hash }, last_draw, last_at }))
 }
 
 /// Moves the end of the chain on; the lane's lock has kept `from` what it was.
-pub async fn advance_lane_in(tx: &TenantTx, activity: ActivityId, from: i64, to: &Head) -> Result<(), Fault> {
+pub async fn advance_lane_in(tx: &TenantTx, activity: ActivityId, from: i64, to: &Lane) -> Result<(), Fault> {
     let statement = update(draw_lanes::table)
         .filter(draw_lanes::tenant_id.eq(tx.tenant()))
         .filter(draw_lanes::activity_id.eq(activity))
         .filter(draw_lanes::next_sequence.eq(from))
-        .set((draw_lanes::next_sequence.eq(to.next_sequence), draw_lanes::head_hash.eq(to.hash.to_vec())));
+        .set((
+            draw_lanes::next_sequence.eq(to.head.next_sequence),
+            draw_lanes::head_hash.eq(to.head.hash.to_vec()),
+            draw_lanes::last_draw_id.eq(to.last_draw),
+            draw_lanes::last_at.eq(to.last_at),
+        ));
     tx.execute_exactly(1, statement).await
 }
 
@@ -69,16 +98,18 @@ pub struct Standing {
     pub opens_at: DateTime<Utc>,
     #[diesel(sql_type = Timestamptz)]
     pub closes_at: DateTime<Utc>,
+    /// The moment of the draws. Not the transaction's own: one that began earlier may have its turn later.
     #[diesel(sql_type = Timestamptz)]
     pub at: DateTime<Utc>,
     #[diesel(sql_type = Integer)]
     pub chances_per_holder: i32,
     #[diesel(sql_type = Integer)]
-    pub claim_days: i32,
-    #[diesel(sql_type = SqlUuid)]
-    pub plan_id: PrizePlanId,
+    pub draws_at_once: i32,
     #[diesel(sql_type = Integer)]
-    pub plan_version: i32,
+    pub claim_days: i32,
+    /// Of the terms in force.
+    #[diesel(sql_type = Integer)]
+    pub terms_version: i32,
 }
 
 impl Standing {
@@ -88,19 +119,17 @@ impl Standing {
 }
 
 /// Read after the lane is locked, in a statement of its own: one that waits for a lock sees the rows that it did not
-/// lock as they were before it waited.
-pub async fn standing(tx: &TenantTx, activity: ActivityId) -> Result<Standing, Fault> {
+/// lock as they were before it waited. Moments do not go back behind the lane's last one.
+pub async fn standing(tx: &TenantTx, activity: ActivityId, last_at: DateTime<Utc>) -> Result<Standing, Fault> {
     tx.one::<Standing, _, _>(
         statement(
-            "SELECT activity.kind, activity.state, activity.opens_at, activity.closes_at, now() AS at,
-                    activity.chances_per_holder, activity.claim_days, plan.id AS plan_id, plan.version AS plan_version
-               FROM activities AS activity
-               JOIN prize_plans AS plan ON plan.tenant_id = $1 AND plan.activity_id = $2
-              WHERE activity.tenant_id = $1 AND activity.id = $2
-              ORDER BY plan.version DESC LIMIT 1",
+            "SELECT kind, state, opens_at, closes_at, greatest(clock_timestamp(), $3) AS at, chances_per_holder, draws_at_once, claim_days,
+                    (SELECT max(version) FROM draw_terms WHERE tenant_id = $1 AND activity_id = $2) AS terms_version
+               FROM activities WHERE tenant_id = $1 AND id = $2",
         )
         .bind::<SqlUuid, _>(tx.tenant())
-        .bind::<SqlUuid, _>(activity),
+        .bind::<SqlUuid, _>(activity)
+        .bind::<Timestamptz, _>(last_at),
     )
     .await
 }
@@ -117,49 +146,204 @@ pub async fn sealed_seed(tx: &TenantTx, activity: ActivityId) -> Result<Option<V
     Ok(row.flatten())
 }
 
-/// Who of these has drawn here before, locked in the order of their IDs, with what is left of their chances.
+/// Where a participant stands.
+#[derive(Clone, Copy, Debug, QueryableByName)]
+pub struct ParticipantRow {
+    #[diesel(sql_type = SqlUuid)]
+    pub holder_id: HolderId,
+    #[diesel(sql_type = Integer)]
+    pub granted: i32,
+    #[diesel(sql_type = Integer)]
+    pub used: i32,
+    #[diesel(sql_type = Integer)]
+    pub wins: i32,
+    /// Of their last draw.
+    #[diesel(sql_type = Integer)]
+    pub day: i32,
+    #[diesel(sql_type = Integer)]
+    pub day_draws: i32,
+    #[diesel(sql_type = Integer)]
+    pub day_wins: i32,
+}
+
+/// Who of these has drawn here before, locked in the order of their IDs.
 pub async fn lock_participants_in(
     tx: &TenantTx,
     activity: ActivityId,
     holders: &[HolderId],
-) -> Result<HashMap<HolderId, i32>, Fault> {
-    let rows: Vec<(HolderId, i32)> = tx
-        .load(
-            participants::table
-                .filter(participants::tenant_id.eq(tx.tenant()))
-                .filter(participants::activity_id.eq(activity))
-                .filter(participants::holder_id.eq_any(holders.to_vec()))
-                .order(participants::holder_id)
-                .select((participants::holder_id, participants::granted - participants::used))
-                .for_no_key_update(),
+) -> Result<Vec<ParticipantRow>, Fault> {
+    tx.load(
+        statement(
+            "SELECT holder_id, granted, used, wins, day, day_draws, day_wins FROM participants
+              WHERE tenant_id = $1 AND activity_id = $2 AND holder_id = ANY($3)
+              ORDER BY holder_id FOR NO KEY UPDATE",
         )
-        .await?;
-    Ok(rows.into_iter().collect())
+        .bind::<SqlUuid, _>(tx.tenant())
+        .bind::<SqlUuid, _>(activity)
+        .bind::<Array<SqlUuid>, _>(holders.to_vec()),
+    )
+    .await
 }
 
-/// Chances that a holder used, and where they are new here, what they were granted on joining.
+/// What a batch has changed for a participant.
 #[derive(Clone, Copy, Debug)]
-pub struct Use {
+pub struct Played {
     pub holder: HolderId,
-    pub count: i32,
-    /// For who is not new here it only has to be no less than `count`: the row keeps its own.
+    pub draws: i32,
+    pub wins: i32,
+    /// On joining. For who is not new here it only has to be no less than `draws`: the row keeps its own.
     pub granted: i32,
+    /// The day, and how much of it there is by now.
+    pub day: i32,
+    pub day_draws: i32,
+    pub day_wins: i32,
 }
 
-/// Counts chances as used. The table's check refuses more than were granted.
-pub async fn use_chances_in(tx: &TenantTx, activity: ActivityId, uses: &[Use]) -> Result<(), Fault> {
+/// Counts draws and wins. The table's check refuses more draws than chances were granted.
+pub async fn move_participants_in(tx: &TenantTx, activity: ActivityId, played: &[Played]) -> Result<(), Fault> {
+    let column = |pick: fn(&Played) -> i32| played.iter().map(pick).collect::<Vec<i32>>();
     let statement = statement(
-        "INSERT INTO participants (tenant_id, activity_id, holder_id, used, granted)
-         SELECT $1, $2, change.holder_id, change.used, change.granted
-           FROM unnest($3, $4, $5) AS change (holder_id, used, granted)
-         ON CONFLICT (tenant_id, activity_id, holder_id) DO UPDATE SET used = participants.used + excluded.used",
+        "INSERT INTO participants (tenant_id, activity_id, holder_id, used, wins, granted, day, day_draws, day_wins)
+         SELECT $1, $2, change.* FROM unnest($3, $4, $5, $6, $7, $8, $9) AS change
+         ON CONFLICT (tenant_id, activity_id, holder_id) DO UPDATE
+            SET used = participants.used + excluded.used, wins = participants.wins + excluded.wins,
+                day = excluded.day, day_draws = excluded.day_draws, day_wins = excluded.day_wins",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<SqlUuid, _>(activity)
-    .bind::<Array<SqlUuid>, _>(uses.iter().map(|change| change.holder).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(uses.iter().map(|change| change.count).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(uses.iter().map(|change| change.granted).collect::<Vec<_>>());
-    tx.execute_exactly(uses.len(), statement).await
+    .bind::<Array<SqlUuid>, _>(played.iter().map(|change| change.holder).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(column(|change| change.draws))
+    .bind::<Array<Integer>, _>(column(|change| change.wins))
+    .bind::<Array<Integer>, _>(column(|change| change.granted))
+    .bind::<Array<Integer>, _>(column(|change| change.day))
+    .bind::<Array<Integer>, _>(column(|change| change.day_draws))
+    .bind::<Array<Integer>, _>(column(|change| change.day_wins));
+    tx.execute_exactly(played.len(), statement).await
+}
+
+#[derive(QueryableByName)]
+struct TallyRow {
+    #[diesel(sql_type = SqlUuid)]
+    prize_id: PrizeId,
+    #[diesel(sql_type = SqlUuid)]
+    holder_id: HolderId,
+    #[diesel(sql_type = Integer)]
+    wins: i32,
+}
+
+/// How often each of these holders has won each of these prizes. Under the lane's lock.
+pub async fn tallies(
+    tx: &TenantTx,
+    prizes: &[PrizeId],
+    holders: &[HolderId],
+) -> Result<Vec<(PrizeId, HolderId, i32)>, Fault> {
+    if prizes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<TallyRow> = tx
+        .load(
+            statement(
+                "SELECT prize_id, holder_id, wins FROM prize_tallies
+                  WHERE tenant_id = $1 AND prize_id = ANY($2) AND holder_id = ANY($3)",
+            )
+            .bind::<SqlUuid, _>(tx.tenant())
+            .bind::<Array<SqlUuid>, _>(prizes.to_vec())
+            .bind::<Array<SqlUuid>, _>(holders.to_vec()),
+        )
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.prize_id, row.holder_id, row.wins)).collect())
+}
+
+/// Counts wins of prizes that limit them a holder. Each pair once.
+pub async fn add_tallies_in(tx: &TenantTx, won: &[(PrizeId, HolderId, i32)]) -> Result<(), Fault> {
+    if won.is_empty() {
+        return Ok(());
+    }
+    let statement = statement(
+        "INSERT INTO prize_tallies (tenant_id, prize_id, holder_id, wins)
+         SELECT $1, change.* FROM unnest($2, $3, $4) AS change
+         ON CONFLICT (tenant_id, prize_id, holder_id) DO UPDATE SET wins = prize_tallies.wins + excluded.wins",
+    )
+    .bind::<SqlUuid, _>(tx.tenant())
+    .bind::<Array<SqlUuid>, _>(won.iter().map(|one| one.0).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(won.iter().map(|one| one.1).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(won.iter().map(|one| one.2).collect::<Vec<_>>());
+    tx.execute_exactly(won.len(), statement).await
+}
+
+#[derive(QueryableByName)]
+struct DayRow {
+    #[diesel(sql_type = SqlUuid)]
+    prize_id: PrizeId,
+    #[diesel(sql_type = Integer)]
+    wins: i32,
+}
+
+/// How often each of these prizes was won on a day. Under the lane's lock.
+pub async fn wins_on(tx: &TenantTx, prizes: &[PrizeId], day: i32) -> Result<HashMap<PrizeId, i32>, Fault> {
+    if prizes.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<DayRow> = tx
+        .load(
+            statement("SELECT prize_id, wins FROM prize_days WHERE tenant_id = $1 AND prize_id = ANY($2) AND day = $3")
+                .bind::<SqlUuid, _>(tx.tenant())
+                .bind::<Array<SqlUuid>, _>(prizes.to_vec())
+                .bind::<Integer, _>(day),
+        )
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.prize_id, row.wins)).collect())
+}
+
+/// Counts wins of prizes that limit them a day. Each prize once.
+pub async fn add_wins_on_in(tx: &TenantTx, day: i32, won: &[(PrizeId, i32)]) -> Result<(), Fault> {
+    if won.is_empty() {
+        return Ok(());
+    }
+    let statement = statement(
+        "INSERT INTO prize_days (tenant_id, day, prize_id, wins)
+         SELECT $1, $2, change.* FROM unnest($3, $4) AS change
+         ON CONFLICT (tenant_id, prize_id, day) DO UPDATE SET wins = prize_days.wins + excluded.wins",
+    )
+    .bind::<SqlUuid, _>(tx.tenant())
+    .bind::<Integer, _>(day)
+    .bind::<Array<SqlUuid>, _>(won.iter().map(|one| one.0).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(won.iter().map(|one| one.1).collect::<Vec<_>>());
+    tx.execute_exactly(won.len(), statement).await
+}
+
+#[derive(QueryableByName)]
+struct ChosenRow {
+    #[diesel(sql_type = SqlUuid)]
+    holder_id: HolderId,
+    #[diesel(sql_type = SqlUuid)]
+    plan_id: PrizePlanId,
+}
+
+/// For which of these plans the holders were chosen, by their tags.
+pub async fn chosen(
+    tx: &TenantTx,
+    plans: &[PrizePlanId],
+    holders: &[HolderId],
+) -> Result<Vec<(HolderId, PrizePlanId)>, Fault> {
+    if plans.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<ChosenRow> = tx
+        .load(
+            statement(
+                "SELECT DISTINCT tagged.holder_id, meant.plan_id
+                   FROM prize_plan_tags AS meant
+                   JOIN holder_tags AS tagged ON tagged.tenant_id = meant.tenant_id AND tagged.tag = meant.tag
+                  WHERE meant.tenant_id = $1 AND tagged.tenant_id = $1
+                    AND meant.plan_id = ANY($2) AND tagged.holder_id = ANY($3)",
+            )
+            .bind::<SqlUuid, _>(tx.tenant())
+            .bind::<Array<SqlUuid>, _>(plans.to_vec())
+            .bind::<Array<SqlUuid>, _>(holders.to_vec()),
+        )
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.holder_id, row.plan_id)).collect())
 }
 
 stored_words! {
@@ -199,33 +383,62 @@ pub async fn insert_chance_entries_in(
     tx.execute_exactly(entries.len(), statement).await
 }
 
-/// Draws of one activity and one plan. Their `created_at` is the transaction's time, which the database writes too.
+/// Draws of one activity and one version of its terms, made at one moment.
 pub async fn insert_draws_in(
     tx: &TenantTx,
     activity: ActivityId,
-    plan: PrizePlanId,
+    version: i32,
+    at: DateTime<Utc>,
     made: &[Draw],
 ) -> Result<(), Fault> {
     let statement = statement(
-        "INSERT INTO draws (tenant_id, activity_id, plan_id, id, holder_id, sequence, client_seed, roll,
-                            picked_prize_id, awarded_prize_id, serial, claim_id, record_hash)
-         SELECT $1, $2, $3, draw.* FROM unnest($4, $5, $6, $7, $8, $9, $10, $11, $12, $13) AS draw
+        "INSERT INTO draws (tenant_id, activity_id, version, created_at, id, plan_id, holder_id, sequence, ordinal, place, open_plans,
+                            client_seed, roll, picked_prize_id, awarded_prize_id, lot, serial, claim_id, steps, record_hash)
+         SELECT $1, $2, $3, $4, draw.*
+           FROM unnest($5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) AS draw
          ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<SqlUuid, _>(activity)
-    .bind::<SqlUuid, _>(plan)
+    .bind::<Integer, _>(version)
+    .bind::<Timestamptz, _>(at)
     .bind::<Array<SqlUuid>, _>(made.iter().map(|draw| draw.id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(made.iter().map(|draw| draw.plan_id).collect::<Vec<_>>())
     .bind::<Array<SqlUuid>, _>(made.iter().map(|draw| draw.holder_id).collect::<Vec<_>>())
     .bind::<Array<BigInt>, _>(made.iter().map(|draw| draw.sequence).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(made.iter().map(|draw| draw.ordinal).collect::<Vec<_>>())
+    .bind::<Array<Integer>, _>(made.iter().map(|draw| draw.place).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(made.iter().map(|draw| draw.open_plans).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(made.iter().map(|draw| draw.client_seed.clone()).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(made.iter().map(|draw| draw.roll).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Integer>>, _>(made.iter().map(|draw| draw.roll).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(made.iter().map(|draw| draw.picked_prize_id).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(made.iter().map(|draw| draw.awarded_prize_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Integer>>, _>(made.iter().map(|draw| draw.lot).collect::<Vec<_>>())
     .bind::<Array<Nullable<Integer>>, _>(made.iter().map(|draw| draw.serial).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(made.iter().map(|draw| draw.claim_id).collect::<Vec<_>>())
+    .bind::<Array<Binary>, _>(made.iter().map(|draw| draw.steps.clone()).collect::<Vec<_>>())
     .bind::<Array<Binary>, _>(made.iter().map(|draw| draw.record_hash.clone()).collect::<Vec<_>>());
     tx.execute_exactly(made.len(), statement).await
+}
+
+/// An activity's draws behind one of them, in the order of sequence: IDs rise with it within a lane.
+pub async fn recorded(
+    tx: &TenantTx,
+    activity: ActivityId,
+    after: Option<DrawId>,
+    limit: i64,
+) -> Result<Vec<Draw>, Fault> {
+    let mut query = draws::table
+        .filter(draws::tenant_id.eq(tx.tenant()))
+        .filter(draws::activity_id.eq(activity))
+        .order(draws::id)
+        .limit(limit)
+        .select(Draw::as_select())
+        .into_boxed();
+    if let Some(after) = after {
+        query = query.filter(draws::id.gt(after));
+    }
+    tx.load(query).await
 }
 
 pub async fn draws_by_id(tx: &TenantTx, ids: &[DrawId]) -> Result<HashMap<DrawId, Draw>, Fault> {

@@ -63,6 +63,13 @@ impl Client {
         Ok(Attempt::Done(body["data"].take()))
     }
 
+    /// What is served at a path to anybody.
+    pub async fn get(&self, path: &str) -> Result<String> {
+        let address = format!("{}{path}", self.endpoint.trim_end_matches("/graphql"));
+        let answer = self.http.get(&address).send().await.with_context(|| format!("no answer from {address}"))?;
+        Ok(answer.error_for_status()?.text().await?)
+    }
+
     /// The payload of a mutation, which is the answer's only field; a user error is an error.
     pub async fn mutate(&self, token: Option<&str>, operation: &str, variables: Value) -> Result<Value> {
         let mut data = self.send(token, operation, variables).await?;

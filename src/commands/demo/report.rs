@@ -22,6 +22,8 @@ pub struct Outcome {
     pub latencies: Vec<Duration>,
     pub prizes: Vec<PrizeLine>,
     pub draws_listed: i64,
+    /// Made again from the public record.
+    pub draws_verified: i64,
     pub claims_delivered: i64,
     pub claims_taken: i64,
     pub airdropped: i64,
@@ -107,6 +109,7 @@ fn checks(outcome: &Outcome) -> Vec<Check> {
     };
     let wins: i64 = outcome.prizes.iter().map(|prize| prize.wins).sum();
     equal("every draw is on record", outcome.draws, outcome.draws_listed);
+    equal("every draw came to the same when it was made again", outcome.draws, outcome.draws_verified);
     equal("every draw's event was received once", outcome.draws, outcome.draw_events);
     equal("wins taken = wins delivered", outcome.claims_taken, outcome.claims_delivered);
     equal("claims taken = wins + airdrops", wins + outcome.airdropped, outcome.claims_taken);
@@ -162,6 +165,7 @@ mod tests {
         Outcome {
             draws: 100,
             draws_listed: 100,
+            draws_verified: 100,
             draw_events: 100,
             prizes: vec![prize],
             claims_taken: 52,
@@ -185,6 +189,7 @@ mod tests {
     fn what_agrees_passes_and_each_disagreement_is_seen() {
         assert_eq!(wrong(|_| ()), 0);
         assert_eq!(wrong(|outcome| outcome.draws_listed = 99), 1);
+        assert_eq!(wrong(|outcome| outcome.draws_verified = 99), 1);
         assert_eq!(wrong(|outcome| outcome.draw_events = 101), 1);
         assert_eq!(wrong(|outcome| outcome.claims_delivered = 51), 2);
         assert_eq!(wrong(|outcome| outcome.prizes[0].available = 11), 1);

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
+use crate::activities::verify;
 use crate::commands::demo::Options;
 use crate::commands::demo::client::{Client, Subscription, key, number, text};
 use crate::commands::demo::report::{Outcome, PrizeLine};
@@ -408,12 +409,25 @@ impl Stage<'_> {
             outcome.items_held +=
                 number(&self.ask(operation, json!({ "id": collectible })).await?["items"]["totalCount"])?;
         }
+        outcome.draws_verified = self.verify(draw).await?;
         let rival = sign_in(&self.client, "owner@rival.example", "glaze-under-a-quiet-moon").await;
         if let Ok(rival) = rival {
             let seen = self.client.send(Some(&rival), "query($id: ID!) { activity(id: $id) { id } draws(first: 0, filter: {activityId: $id}) { totalCount } }", json!({ "id": draw })).await?;
             outcome.rival_saw = number(&seen["draws"]["totalCount"])? + i64::from(!seen["activity"].is_null());
         }
         Ok(())
+    }
+
+    /// Ends and settles the draw, and makes every draw again from its public record, as anybody may.
+    async fn verify(&self, draw: &str) -> Result<i64> {
+        let end = "mutation($id: ID!) { activityEnd(input: {id: $id}) { userErrors { code message } } }";
+        self.operate(end, json!({ "id": draw })).await?;
+        let settle = "mutation($id: ID!) { activitySettle(input: {id: $id}) { activity { drawRecordPath } userErrors { code message } } }";
+        let settled = self.operate(settle, json!({ "id": draw })).await?;
+        let record = self.client.get(&text(&settled["activity"]["drawRecordPath"])?).await?;
+        let verified = verify::verify(&record)?;
+        ensure!(verified.from_seed, "the record of a settled draw shows no seed");
+        Ok(i64::try_from(verified.draws)?)
     }
 
     async fn operate(&self, operation: &str, variables: Value) -> Result<Value> {

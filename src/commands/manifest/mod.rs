@@ -14,8 +14,9 @@ use serde::Serialize;
 use toml::Spanned;
 use uuid::Uuid;
 
-use crate::activities::create::{ActivityRequest, PrizeRequest};
+use crate::activities::create::{ActivityRequest, Limits, LotRequest, PrizeRequest};
 use crate::activities::model::{ActivityId, ActivityKind, ActivityState};
+use crate::activities::terms::Exhaustion;
 use crate::activities::{self, publish, submit};
 use crate::api::review;
 use crate::app::App;
@@ -341,12 +342,16 @@ impl Bench<'_> {
     async fn prizes(&self, prizes: &[Prize], odds: bool) -> Result<Vec<PrizeRequest>> {
         let mut requests = Vec::with_capacity(prizes.len());
         for prize in prizes {
+            let collectible = CollectibleId::from_uuid(self.made("collectible", &prize.collectible).await?);
             requests.push(PrizeRequest {
-                collectible: CollectibleId::from_uuid(self.made("collectible", &prize.collectible).await?),
+                lots: vec![LotRequest { collectible, quantity: prize.quantity }],
                 level: prize.level,
                 name: (prize.name.chinese.clone(), prize.name.english.clone()),
                 odds_per_million: odds.then_some(prize.odds_per_million),
-                quantity: prize.quantity,
+                wins_per_holder: None,
+                wins_per_day: None,
+                paced: false,
+                fallback: false,
             });
         }
         Ok(requests)
@@ -538,8 +543,11 @@ fn activity(
         opens_at: window.0,
         closes_at: window.1,
         chances_per_holder: None,
+        limits: Limits::default(),
         claim_days: None,
+        exhaustion: Exhaustion::ToNoPrize,
         prizes: Vec::new(),
+        personal_plans: Vec::new(),
     }
 }
 

@@ -1,8 +1,5 @@
 //! What a holder takes home: it proves what it says, to anybody, and tells nothing of those who held the piece before.
 
-use std::path::PathBuf;
-use std::process::Command;
-
 use minthouse::ledger::checkpoint::Verifier;
 use minthouse::ledger::proof::Document;
 use minthouse::ledger::verify::{Flaw, verify};
@@ -11,6 +8,7 @@ use minthouse::platform::secrets::Secrets;
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, client, text};
+use crate::support::offline::{Folder, run};
 use crate::support::play::{GIVE, Person, key};
 
 const PROOF: &str = "query($item: ID!) { ledgerProof(itemId: $item) { document blockCount signedAt keyId } }";
@@ -31,41 +29,6 @@ async fn given_item(app: &TestApp) -> (String, Person, Person) {
 
 fn verifier(app: &TestApp) -> Verifier {
     app.app.ledger_keys.verifier()
-}
-
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("minthouse-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
-        Self(folder)
-    }
-
-    fn file(&self, name: &str, text: &str) -> PathBuf {
-        let file = self.0.join(name);
-        std::fs::write(&file, text).expect("the folder is ours");
-        file
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).ok();
-    }
-}
-
-fn run(program: &str, arguments: &[&str]) -> (bool, String) {
-    let output = Command::new(program)
-        .args(arguments)
-        .current_dir("/")
-        .env_clear()
-        .env("PATH", std::env::var("PATH").unwrap_or_default())
-        .output();
-    let output = output.expect("it runs");
-    let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ pub mod identity_provider;
 pub mod killed;
 pub mod ledgers;
 pub mod media;
+pub mod offline;
 pub mod people;
 pub mod play;
 pub mod sso;

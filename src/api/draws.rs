@@ -1,0 +1,129 @@
+//! The public record of an activity's draws, for anybody to verify: `minthouse verify-draws`.
+//!
+//! The body is made while it is sent, page by page, each in a transaction of its own: memory does not depend on how much
+//! there is, and a slow reader holds no connection.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use bytes::Bytes;
+use futures_util::stream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::activities::model::ActivityId;
+use crate::activities::publication::{self, Place};
+use crate::activities::verify::{Export, Recorded};
+use crate::api::downloads::refuse;
+use crate::api::transport::RequestId;
+use crate::platform::Platform;
+use crate::platform::fault::Fault;
+use crate::platform::language::Language;
+use crate::tenancy::model::EnterpriseId;
+use crate::tenancy::scope::TenantScope;
+
+/// Records on their way at a time: strangers may ask as often as they like, and take only so much of the database.
+const AT_ONCE: usize = 4;
+
+pub fn router(platform: Arc<Platform>) -> Router {
+    let public = Public { platform, readers: Arc::new(Semaphore::new(AT_ONCE)) };
+    Router::new().route("/draws/{enterprise}/{activity}", get(record)).with_state(public)
+}
+
+#[derive(Clone)]
+struct Public {
+    platform: Arc<Platform>,
+    readers: Arc<Semaphore>,
+}
+
+/// `GET /draws/<enterprise>/<activity>`
+async fn record(
+    State(public): State<Public>,
+    Path(named): Path<(String, String)>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+) -> Response {
+    let language = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match begin(public, &named).await {
+        Ok((activity, body)) => {
+            let headers = [
+                (header::CONTENT_TYPE, "application/json".to_owned()),
+                (header::CACHE_CONTROL, "no-store".to_owned()),
+                (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{activity}.json\"")),
+                (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+            ];
+            (headers, body).into_response()
+        }
+        Err(fault) => refuse(&fault, Language::from_accept_language(language), &request_id),
+    }
+}
+
+async fn begin(public: Public, (enterprise, activity): &(String, String)) -> Result<(ActivityId, Body), Fault> {
+    let enterprise: EnterpriseId = enterprise.parse().map_err(|_| Fault::NotFound)?;
+    let activity: ActivityId = activity.parse().map_err(|_| Fault::NotFound)?;
+    let reader = public.readers.clone().acquire_owned().await.map_err(Fault::internal)?;
+    let scope = TenantScope::of_system(enterprise);
+    let export = publication::begin(&public.platform, &scope, activity).await?.ok_or(Fault::NotFound)?;
+    let (opening, closing) = around_draws(&export)?;
+    let pages = Pages { public, scope, activity, _reader: reader, closing };
+    let body = stream::try_unfold(Next::Opening(opening, pages), |next| async move {
+        match next {
+            Next::Opening(bytes, pages) => Ok(Some((bytes, Next::Page(pages, None)))),
+            Next::Page(pages, after) => pages.send(after).await.map(Some).inspect_err(|fault| {
+                tracing::warn!("a record of draws broke off: {}", fault.with_causes());
+            }),
+            Next::Nothing => Ok(None),
+        }
+    });
+    Ok((activity, Body::from_stream(body)))
+}
+
+struct Pages {
+    public: Public,
+    scope: TenantScope,
+    activity: ActivityId,
+    closing: Bytes,
+    /// Held until the last page is sent.
+    _reader: OwnedSemaphorePermit,
+}
+
+enum Next {
+    Opening(Bytes, Pages),
+    Page(Pages, Place),
+    Nothing,
+}
+
+impl Pages {
+    async fn send(self, after: Place) -> Result<(Bytes, Next), Fault> {
+        let (draws, last) = publication::page(&self.public.platform, &self.scope, self.activity, after).await?;
+        if last.is_none() {
+            return Ok((self.closing, Next::Nothing));
+        }
+        Ok((written(&draws, after.is_none())?, Next::Page(self, last)))
+    }
+}
+
+/// What stands before and behind the draws.
+fn around_draws(export: &Export) -> Result<(Bytes, Bytes), Fault> {
+    let text = serde_json::to_string(export).map_err(Fault::internal)?;
+    let end = "]}";
+    let opening = text.strip_suffix(end).ok_or_else(|| Fault::internal(anyhow::anyhow!("draws do not come last")))?;
+    Ok((Bytes::from(format!("{opening}\n")), Bytes::from(format!("{end}\n"))))
+}
+
+/// A line each.
+fn written(draws: &[Recorded], first: bool) -> Result<Bytes, Fault> {
+    let mut bytes = Vec::with_capacity(draws.len() * 320);
+    for (place, draw) in draws.iter().enumerate() {
+        if !(first && place == 0) {
+            bytes.push(b',');
+        }
+        serde_json::to_writer(&mut bytes, draw).map_err(Fault::internal)?;
+        bytes.push(b'\n');
+    }
+    Ok(bytes.into())
+}
