@@ -8,7 +8,7 @@ ARGS ?=
 clients := tests/clients
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint schema contracts bench bench-bulk bench-evm bench-identity bench-ledger packages packages-test clients
+.PHONY: help run demo test lint schema contracts bench bench-bulk bench-draws bench-evm bench-identity bench-ledger packages packages-test clients
 # The server stops its database when it is interrupted; make must not remove files or start anything else then.
 .NOTPARALLEL:
 
@@ -42,6 +42,9 @@ bench: packages-test clients ## Measure all of the following; each writes target
 
 bench-identity: packages ## Measure what it costs to know who asks
 	$(CARGO) bench --bench minthouse -- identity
+
+bench-draws: packages ## Measure draws against pgbench
+	$(CARGO) bench --bench minthouse -- draws
 
 bench-bulk: packages ## Measure issuance against COPY (PIECES=1000000)
 	$(CARGO) bench --bench minthouse -- bulk $(PIECES)

@@ -6,6 +6,7 @@
 #[expect(dead_code, reason = "the suite needs more of it")]
 mod anvil;
 mod bulk;
+mod draws;
 mod evm;
 mod house;
 mod identity;
@@ -17,7 +18,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use minthouse::platform::db::embedded::Durability;
 
-const NAMES: [&str; 4] = ["identity", "bulk", "ledger", "evm"];
+const NAMES: [&str; 5] = ["identity", "draws", "bulk", "ledger", "evm"];
 
 fn main() -> Result<()> {
     // cargo adds flags of its own.
@@ -30,6 +31,9 @@ fn main() -> Result<()> {
         let report = match name {
             "identity" => house::within(Durability::ThrowAway, async |house| {
                 identity::measure(&house.app, house.tenant, &identity::Size::FULL).await
+            })?,
+            "draws" => house::within(Durability::Durable, async |house| {
+                draws::measure(&house.app, house.tenant, &house.owner_url, &draws::Size::FULL).await
             })?,
             "bulk" => {
                 let pieces = rest.first().map_or(Ok(1_000_000), |count| count.parse());

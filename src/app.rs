@@ -14,6 +14,7 @@ use crate::activities::claim;
 use crate::activities::force;
 use crate::activities::lane::Lanes;
 use crate::activities::model::ClaimId;
+use crate::activities::settle::SettlementJob;
 use crate::api::downloads;
 use crate::api::draws;
 use crate::api::exports::{self, Exports};
@@ -142,9 +143,10 @@ impl App {
             jobs.push(Arc::new(IssuanceJob { platform: platform.clone(), ledger: ledger.clone() }));
             jobs.push(Arc::new(TransferJob { platform, ledger, arrivals: Arc::new(ToItsCause) }));
         }
-        let others: [Arc<dyn Job>; 6] = [
+        let others: [Arc<dyn Job>; 7] = [
             Arc::new(MediaJob { platform: platform.clone(), services: media.clone() }),
             Arc::new(OrderExpiryJob { platform: platform.clone() }),
+            Arc::new(SettlementJob { platform: platform.clone() }),
             Arc::new(QualificationExpiryJob { platform: platform.clone() }),
             Arc::new(RelayJob { platform: platform.clone(), bus: bus.clone() }),
             Arc::new(AuditChainJob { platform: platform.clone() }),

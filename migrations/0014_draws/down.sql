@@ -1,5 +1,8 @@
 -- Of a prize with several lots only the first is kept, of an activity with several plans a version only the first.
 
+REVOKE SELECT (tenant_id, kind, state, closes_at, updated_at) ON activities FROM minthouse_house;
+DROP POLICY house ON activities;
+DROP INDEX activities_settlement_index;
 REVOKE SELECT (draws_at_once, draws_per_day, wins_per_holder, wins_per_day, revealed_seed) ON activities FROM minthouse_holder;
 DROP POLICY holder ON prizes;
 DROP POLICY holder ON prize_plans;

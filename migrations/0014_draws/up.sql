@@ -178,3 +178,8 @@ CREATE POLICY holder ON draw_terms FOR SELECT TO minthouse_holder
     USING (tenant_id = current_setting('app.tenant_id')::uuid);
 GRANT SELECT ON draw_terms TO minthouse_holder;
 GRANT SELECT (draws_at_once, draws_per_day, wins_per_holder, wins_per_day, revealed_seed) ON activities TO minthouse_holder;
+-- The house: which enterprises have draws that are over and not settled.
+CREATE INDEX activities_settlement_index ON activities (tenant_id, closes_at)
+    WHERE kind = 'DRAW' AND state IN ('PUBLISHED', 'PAUSED', 'ENDED');
+CREATE POLICY house ON activities FOR SELECT TO minthouse_house USING (true);
+GRANT SELECT (tenant_id, kind, state, closes_at, updated_at) ON activities TO minthouse_house;

@@ -1,11 +1,19 @@
-//! An activity that is over is settled: from then on its seed is public, and every draw can be computed again.
+//! An activity that is over is settled: from then on its seed is public, and every draw can be computed again. Its
+//! enterprise settles it, or the house does a while later: nobody can keep a seed back.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
 
 use crate::activities::model::{Activity, ActivityErrorCode, ActivityId, ActivityKind, ActivityPhase, ActivityState};
 use crate::activities::{change, force, store};
 use crate::platform::Platform;
+use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
+use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::permission::Permission;
-use crate::tenancy::scope::TenantScope;
+use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
+use crate::tenancy::worker::Job;
 
 /// Settles an activity whose window has closed or that was ended. Claims stay open until their own deadlines.
 pub async fn settle(
@@ -15,16 +23,50 @@ pub async fn settle(
 ) -> Result<Activity, Refusal<ActivityErrorCode>> {
     scope.require(Permission::ActivityManage)?;
     let tx = scope.write(&platform.database).await?;
-    let before = change::lock_for_in(&tx, id, ActivityState::Settled).await?;
+    let settled = settle_in(platform, &tx, id).await?;
+    tx.commit().await?;
+    Ok(settled)
+}
+
+async fn settle_in(platform: &Platform, tx: &TenantTx, id: ActivityId) -> Result<Activity, Refusal<ActivityErrorCode>> {
+    let before = change::lock_for_in(tx, id, ActivityState::Settled).await?;
     if !matches!(before.window().phase(), ActivityPhase::Closed | ActivityPhase::Ended) {
         return Err(Refusal::at("id", ActivityErrorCode::NotOver));
     }
     let remark = before.review_remark.clone();
-    let mut after = change::move_in(&tx, &before, ActivityState::Settled, remark, "activitySettle").await?;
-    if before.kind == ActivityKind::Draw && before.seed_commitment.is_some() {
-        let seed = force::seed(platform, &tx, id).await?;
-        after = store::reveal_seed_in(&tx, id, &seed).await?;
+    let after = change::move_in(tx, &before, ActivityState::Settled, remark, "activitySettle").await?;
+    if before.kind != ActivityKind::Draw || before.seed_commitment.is_none() {
+        return Ok(after);
     }
-    tx.commit().await?;
-    Ok(after)
+    let seed = force::seed(platform, tx, id).await?;
+    Ok(store::reveal_seed_in(tx, id, &seed).await?)
+}
+
+/// Settles draws that were over for an hour and that nobody has settled.
+pub struct SettlementJob {
+    pub platform: Arc<Platform>,
+}
+
+#[async_trait]
+impl Job for SettlementJob {
+    fn name(&self) -> &'static str {
+        "settlement"
+    }
+
+    async fn tenants_due(&self) -> Result<Vec<EnterpriseId>, Fault> {
+        store::tenants_settling(&HouseTx::read(&self.platform.database).await?).await
+    }
+
+    async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault> {
+        let tx = TenantScope::of_system(tenant).write(&self.platform.database).await?;
+        if let Some(id) = store::due_for_settlement(&tx).await? {
+            match settle_in(&self.platform, &tx, id).await {
+                Ok(_) => {}
+                Err(Refusal::Fault(fault)) => return Err(fault),
+                // Its enterprise was quicker.
+                Err(Refusal::Problems(_)) => return Ok(()),
+            }
+        }
+        tx.commit().await
+    }
 }

@@ -7,7 +7,8 @@ pub mod plans;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::Timestamptz;
+use diesel::dsl::sql;
+use diesel::sql_types::{Bool, Timestamptz};
 use diesel::{ExpressionMethods, IntoSql, QueryDsl, SelectableHelper, insert_into, update};
 
 use crate::activities::fairness::Seed;
@@ -18,7 +19,8 @@ use crate::paged;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
 use crate::schema::{activities, airdrops, participants};
-use crate::tenancy::scope::TenantTx;
+use crate::tenancy::model::EnterpriseId;
+use crate::tenancy::scope::{HouseTx, TenantTx};
 use crate::wallets::model::HolderId;
 
 pub struct NewActivity<'a> {
@@ -179,6 +181,27 @@ pub async fn reveal_seed_in(tx: &TenantTx, id: ActivityId, seed: &Seed) -> Resul
             .filter(activities::id.eq(id))
             .set(activities::revealed_seed.eq(Some(seed.to_vec())))
             .returning(Activity::as_returning()),
+    )
+    .await
+}
+
+/// Draws that were over for an hour, and that nobody has settled.
+const OVERDUE: &str = "kind = 'DRAW' AND ((state IN ('PUBLISHED', 'PAUSED') AND closes_at <= now() - interval '1 hour')
+    OR (state = 'ENDED' AND updated_at <= now() - interval '1 hour'))";
+
+/// The tenants with draws to settle.
+pub async fn tenants_settling(tx: &HouseTx) -> Result<Vec<EnterpriseId>, Fault> {
+    tx.load(activities::table.filter(sql::<Bool>(OVERDUE)).select(activities::tenant_id).distinct()).await
+}
+
+/// A draw to settle, if there is one.
+pub async fn due_for_settlement(tx: &TenantTx) -> Result<Option<ActivityId>, Fault> {
+    tx.optional(
+        activities::table
+            .filter(activities::tenant_id.eq(tx.tenant()))
+            .filter(sql::<Bool>(OVERDUE))
+            .select(activities::id)
+            .limit(1),
     )
     .await
 }

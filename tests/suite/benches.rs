@@ -3,6 +3,9 @@
 #[path = "../../benches/bulk.rs"]
 #[expect(dead_code, reason = "what the full size needs is for the bench itself")]
 mod bulk;
+#[path = "../../benches/draws.rs"]
+#[expect(dead_code, reason = "what the full size needs is for the bench itself")]
+mod draws;
 #[path = "../../benches/evm.rs"]
 #[expect(dead_code, reason = "what the full size needs is for the bench itself")]
 mod evm;
@@ -15,6 +18,8 @@ mod ledger;
 #[path = "../../benches/report.rs"]
 #[expect(dead_code, reason = "what the full size needs is for the bench itself")]
 mod report;
+
+use std::time::Duration;
 
 use crate::support::anvil;
 use crate::support::app::TestApp;
@@ -33,6 +38,19 @@ async fn the_bench_of_identity_starts_and_ends() {
     for ratio in report["ratios"].as_array().expect("a list") {
         assert!(ratio["value"].as_f64().is_some_and(|value| value > 0.0) && ratio["goal"] == 1.0, "{ratio}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bench_of_draws_starts_and_ends() {
+    let app = TestApp::builder().idle().start().await;
+    let size = draws::Size { turns: 1, turn: Duration::from_secs(1), crowd: 8 };
+    let report = draws::measure(&app.app, app.enterprise("alpha").await, &app.owner_url(), &size).await;
+    let report = report.expect("it ends well").json();
+    assert_eq!(report["figures"].as_array().map(Vec::len), Some(5), "{report:#}");
+    for figure in report["figures"].as_array().expect("a list") {
+        assert!(figure["value"].as_f64().is_some_and(|value| value > 0.0), "{figure}");
+    }
+    app.sums_hold();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -486,6 +486,41 @@ async fn a_settled_activity_is_verified_by_strangers() {
     assert!(verify::check(&short).is_ok_and(|verified| verified.head != ours.head));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_can_keep_a_seed_back() {
+    let app = TestApp::builder().idle().start().await;
+    let (one, _) = two_collectibles(&app).await;
+    let draw = || json!({ "prizes": [prize_of(&one, Some(1), 1)] });
+    let (ended, closed, running) =
+        (published(&app, draw()).await, published(&app, draw()).await, published(&app, draw()).await);
+    app.done(&app.owner("alpha").await, END, json!({ "id": ended })).await;
+    let id = |text: &str| text.parse::<ActivityId>().expect("an ID").uuid();
+    let stands = |activity: &str| {
+        app.sql(&format!("SELECT state || ' ' || (revealed_seed IS NOT NULL)::text || ' ' || coalesce((seed_commitment = sha256(revealed_seed))::text, '') FROM activities WHERE id = '{}'", id(activity)))
+    };
+    let past = |activity: &str, column: &str, minutes: i32| {
+        app.sql(&format!(
+            "UPDATE activities SET {column} = now() - interval '{minutes} minutes' WHERE id = '{}'",
+            id(activity)
+        ))
+    };
+    past(&ended, "updated_at", 59);
+    past(&closed, "closes_at", 59);
+    app.settle().await;
+    assert_eq!(
+        (stands(&ended), stands(&closed)),
+        ("ENDED false ".into(), "PUBLISHED false ".into()),
+        "an hour is theirs"
+    );
+    past(&ended, "updated_at", 61);
+    past(&closed, "closes_at", 61);
+    app.settle().await;
+    for activity in [&ended, &closed] {
+        assert_eq!(stands(activity), "SETTLED true true");
+    }
+    assert_eq!(stands(&running), "PUBLISHED false ");
+}
+
 /// Cause and reason of each step of each draw, as they are stored.
 fn steps(app: &TestApp) -> Vec<(u8, u8)> {
     let packed = app.sql("SELECT coalesce(string_agg(encode(steps, 'hex'), ''), '') FROM draws");

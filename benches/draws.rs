@@ -1,0 +1,245 @@
+//! `make bench-draws`: how many draws a second one activity serves, beside what its database can do by itself.
+//!
+//! In turns, on one cluster that commits to the disk: pgbench with a transaction for each draw, as most systems do it
+//! (lock the prize's row, debit the chance, insert the draw, insert into the outbox; one prize takes most of it, 32
+//! clients); pgbench with the same set-based, 256 draws a transaction (the ceiling); and the engine in this process, with
+//! a crowd that draws as fast as it is answered. The engine does more for each draw: an idempotency key, ledgers of
+//! chances and stock, a claim for each win, chained records, events.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use chrono::TimeDelta;
+use futures_util::future::try_join_all;
+use minthouse::activities::create::{self, ActivityRequest, Limits, LotRequest, PrizeRequest};
+use minthouse::activities::draw::{self, DrawRequest};
+use minthouse::activities::model::{ActivityId, ActivityKind};
+use minthouse::activities::terms::Exhaustion;
+use minthouse::activities::{publish, submit};
+use minthouse::app::App;
+use minthouse::catalog::model::CollectibleId;
+use minthouse::platform::id;
+use minthouse::tenancy::idempotency::IdempotencyKey;
+use minthouse::tenancy::model::{EnterpriseId, HolderId};
+use minthouse::tenancy::review::Decision;
+use minthouse::tenancy::scope::{HolderScope, TenantScope};
+use tokio::process::Command;
+
+use super::report::Report;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub turns: usize,
+    /// How long each has its turn.
+    pub turn: Duration,
+    /// How many draw at once.
+    pub crowd: usize,
+}
+
+impl Size {
+    pub const FULL: Size = Size { turns: 3, turn: Duration::from_secs(5), crowd: 256 };
+}
+
+/// Odds as a campaign has them: some prizes are rare, and one takes most.
+const ODDS: [i32; 6] = [1_000, 5_000, 20_000, 100_000, 300_000, 570_000];
+const STOCK: i32 = 1_000_000;
+const CLIENTS: usize = 32;
+const BATCH: usize = 256;
+
+const FLOOR: &str = "
+    CREATE SCHEMA floor;
+    CREATE TABLE floor.prizes (no int PRIMARY KEY, stock_left bigint NOT NULL CHECK (stock_left >= 0)) WITH (fillfactor = 50);
+    CREATE TABLE floor.chances (holder int PRIMARY KEY, chances_left bigint NOT NULL CHECK (chances_left >= 0)) WITH (fillfactor = 50);
+    CREATE TABLE floor.draws (id uuid PRIMARY KEY, holder int NOT NULL, prize int NOT NULL, created_at timestamptz NOT NULL DEFAULT now());
+    CREATE INDEX ON floor.draws (holder, id);
+    CREATE TABLE floor.outbox (id uuid PRIMARY KEY, payload json NOT NULL);
+    INSERT INTO floor.prizes SELECT no, 1000000000 FROM generate_series(0, 6) AS no;
+    INSERT INTO floor.chances SELECT holder, 1000000000 FROM generate_series(0, 9999) AS holder;";
+
+const ONE_BY_ONE: &str = r"\set r random(1, 1000)
+\set p case when :r <= 1 then 0 when :r <= 6 then 1 when :r <= 26 then 2 when :r <= 126 then 3 when :r <= 426 then 4 else 5 end
+\set h random(0, 9999)
+BEGIN;
+UPDATE floor.prizes SET stock_left = stock_left - 1 WHERE no = :p AND stock_left > 0;
+UPDATE floor.chances SET chances_left = chances_left - 1 WHERE holder = :h AND chances_left > 0;
+INSERT INTO floor.draws (id, holder, prize) VALUES (gen_random_uuid(), :h, :p);
+INSERT INTO floor.outbox VALUES (gen_random_uuid(), json_build_object('holder', :h, 'prize', :p));
+COMMIT;
+";
+
+const SET_BASED: &str = r"\set s random(1, 1000000000)
+BEGIN;
+SELECT no FROM floor.prizes ORDER BY no FOR NO KEY UPDATE;
+WITH wish AS MATERIALIZED (
+    SELECT gen_random_uuid() AS id, (hashint8extended(g, :s) & 1048575) % 10000 AS h, (hashint8extended(g, :s + 1) & 1048575) % 1000 AS r
+      FROM generate_series(1, 256) AS g),
+drawn AS MATERIALIZED (
+    SELECT id, h::int AS holder, CASE WHEN r < 1 THEN 0 WHEN r < 6 THEN 1 WHEN r < 26 THEN 2 WHEN r < 126 THEN 3 WHEN r < 426 THEN 4 ELSE 5 END AS prize
+      FROM wish),
+stock AS (UPDATE floor.prizes AS p SET stock_left = p.stock_left - n FROM (SELECT prize, count(*) AS n FROM drawn GROUP BY 1) AS d WHERE p.no = d.prize),
+spent AS (UPDATE floor.chances AS c SET chances_left = c.chances_left - n FROM (SELECT holder, count(*) AS n FROM drawn GROUP BY 1) AS d WHERE c.holder = d.holder),
+made AS (INSERT INTO floor.draws (id, holder, prize) SELECT id, holder, prize FROM drawn)
+INSERT INTO floor.outbox SELECT gen_random_uuid(), json_build_object('holder', holder, 'prize', prize) FROM drawn;
+COMMIT;
+";
+
+/// Pgbench and the engine in turns.
+pub async fn measure(app: &App, tenant: EnterpriseId, owner_url: &str, size: &Size) -> Result<Report> {
+    let (owner, connection) = tokio_postgres::connect(owner_url, tokio_postgres::NoTls).await?;
+    let connection = tokio::spawn(connection);
+    owner.batch_execute(FLOOR).await?;
+    let activity = published(app, tenant, &owner).await?;
+    drop(owner);
+    connection.await??;
+
+    let (mut one_by_one, mut set_based) = (0.0, 0.0);
+    let mut drawn = Drawn::default();
+    for _ in 0..size.turns {
+        one_by_one += pgbench(owner_url, ONE_BY_ONE, CLIENTS, size.turn).await?;
+        set_based += pgbench(owner_url, SET_BASED, 1, size.turn).await? * BATCH as f64;
+        drawn.add(crowd(app, tenant, activity, size).await?);
+    }
+    let turns = size.turns as f64;
+    let engine = drawn.latencies.len() as f64 / drawn.took.as_secs_f64();
+    let (one_by_one, set_based) = (one_by_one / turns, set_based / turns);
+    let mut report = Report::default();
+    report.figure("(a) pgbench, a transaction a draw, 32 clients", one_by_one, "draws/s");
+    report.figure("(b) pgbench, 256 draws a transaction", set_based, "draws/s");
+    report.figure("(d) the engine in process", engine, "draws/s");
+    report.figure("(d) median", drawn.percentile(0.5), "ms");
+    report.figure("(d) 99th percentile", drawn.percentile(0.99), "ms");
+    report.ratio("(d) / (a)", engine / one_by_one, 10.0);
+    report.ratio("(d) / (b)", engine / set_based, 0.5);
+    Ok(report)
+}
+
+async fn published(app: &App, tenant: EnterpriseId, owner: &tokio_postgres::Client) -> Result<ActivityId> {
+    let (series, collectible) = (id::generate(), CollectibleId::generate());
+    let supply = STOCK * 6;
+    owner
+        .batch_execute(&format!(
+            "INSERT INTO series (tenant_id, id, name_chinese, name_english) VALUES ('{tenant}', '{series}', '系列', 'Series');
+             INSERT INTO collectibles (tenant_id, id, series_id, name_chinese, name_english, author, supply, state)
+             VALUES ('{tenant}', '{collectible}', '{series}', '藏品', 'Collectible', 'Author', {supply}, 'ISSUED');
+             INSERT INTO collectible_stocks (tenant_id, collectible_id, supply, unallotted, next_serial)
+             VALUES ('{tenant}', '{collectible}', {supply}, {supply}, 1)",
+            tenant = tenant.uuid(),
+            collectible = collectible.uuid(),
+        ))
+        .await?;
+    let prize = |odds: &i32| PrizeRequest {
+        lots: vec![LotRequest { collectible, quantity: STOCK }],
+        level: 0,
+        name: ("奖品".into(), "Prize".into()),
+        odds_per_million: Some(*odds),
+        wins_per_holder: None,
+        wins_per_day: None,
+        paced: false,
+        fallback: false,
+    };
+    let now = app.platform.clock.now();
+    let request = ActivityRequest {
+        kind: ActivityKind::Draw,
+        name: ("基准".into(), "Bench".into()),
+        rules: Default::default(),
+        opens_at: now - TimeDelta::hours(1),
+        closes_at: now + TimeDelta::hours(24),
+        chances_per_holder: Some(1000),
+        limits: Limits::default(),
+        claim_days: None,
+        exhaustion: Exhaustion::ToNoPrize,
+        prizes: ODDS.iter().map(prize).collect(),
+        personal_plans: Vec::new(),
+    };
+    let refused = |refusal| anyhow!("the activity is refused: {refusal:?}");
+    let scope = TenantScope::of_system(tenant);
+    let id = create::create(&app.platform, &scope, &request).await.map_err(refused)?.id;
+    submit::submit(&app.platform, &scope, id).await.map_err(refused)?;
+    let tx = scope.write(&app.platform.database).await?;
+    submit::decided_in(&tx, id, &Decision { approved: true, remark: None }).await.map_err(refused)?;
+    tx.commit().await?;
+    publish::publish(&app.platform, &scope, id, &"bench".parse()?).await.map_err(refused)?;
+    Ok(id)
+}
+
+/// Transactions a second.
+async fn pgbench(url: &str, script: &str, clients: usize, turn: Duration) -> Result<f64> {
+    let file = std::env::temp_dir().join(format!("minthouse-bench-{}-{clients}.sql", std::process::id()));
+    tokio::fs::write(&file, script).await?;
+    let seconds = turn.as_secs().max(1).to_string();
+    let output = Command::new(program())
+        .args(["--no-vacuum", "--protocol", "prepared", "--client", &clients.to_string(), "--time", &seconds])
+        .args(["--jobs", "2", "--file"])
+        .arg(&file)
+        .arg(url)
+        .output()
+        .await
+        .context("pgbench, which comes with PostgreSQL, cannot be run")?;
+    tokio::fs::remove_file(&file).await.ok();
+    let said = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "pgbench has failed: {}", String::from_utf8_lossy(&output.stderr));
+    let tps = said.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+    tps.with_context(|| format!("pgbench does not say how fast it was: {said}"))
+}
+
+/// Where Debian keeps the newest, or wherever the shell finds it. Debian's own `pgbench` would look for clusters of its own.
+fn program() -> PathBuf {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let found = versions.map(|version| version.path().join("bin/pgbench")).filter(|program| program.exists());
+    let named = std::env::var_os("PG_BIN_DIR").map(|folder| PathBuf::from(folder).join("pgbench"));
+    named.or_else(|| found.max()).unwrap_or_else(|| "pgbench".into())
+}
+
+#[derive(Default)]
+struct Drawn {
+    latencies: Vec<Duration>,
+    took: Duration,
+}
+
+impl Drawn {
+    fn add(&mut self, more: Self) {
+        self.latencies.extend(more.latencies);
+        self.took += more.took;
+    }
+
+    /// In milliseconds.
+    fn percentile(&mut self, share: f64) -> f64 {
+        self.latencies.sort_unstable();
+        let place = (self.latencies.len().saturating_sub(1) as f64 * share) as usize;
+        self.latencies.get(place).copied().unwrap_or_default().as_secs_f64() * 1e3
+    }
+}
+
+/// Each of the crowd draws, and draws again as soon as it is answered.
+async fn crowd(app: &App, tenant: EnterpriseId, activity: ActivityId, size: &Size) -> Result<Drawn> {
+    let over = Arc::new(AtomicBool::new(false));
+    let began = Instant::now();
+    let drawers = (0..size.crowd).map(|_| {
+        let (lanes, over) = (app.lanes.clone(), over.clone());
+        tokio::spawn(async move {
+            let mut latencies = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                // Somebody new each time, as in a rush.
+                let scope = HolderScope::new(tenant, HolderId::generate(), Arc::from("bench"));
+                let key: IdempotencyKey = "one".parse()?;
+                let request = DrawRequest { activity, client_seed: String::new(), times: 1 };
+                let asked = Instant::now();
+                draw::draw(&lanes, &scope, &request, &key).await.map_err(|refusal| anyhow!("{refusal:?}"))?;
+                latencies.push(asked.elapsed());
+            }
+            anyhow::Ok(latencies)
+        })
+    });
+    let drawers: Vec<_> = drawers.collect();
+    tokio::time::sleep(size.turn).await;
+    over.store(true, Ordering::Relaxed);
+    let mut latencies = Vec::new();
+    for drawn in try_join_all(drawers).await? {
+        latencies.extend(drawn?);
+    }
+    Ok(Drawn { latencies, took: began.elapsed() })
+}
