@@ -47,6 +47,9 @@ impl Size {
 /// Odds as a campaign has them: some prizes are rare, and one takes most.
 const ODDS: [i32; 6] = [1_000, 5_000, 20_000, 100_000, 300_000, 570_000];
 const STOCK: i32 = 1_000_000;
+const PEOPLE: usize = 10_000;
+/// From one of a drawer's people to the next: prime to their number, so that each comes to all.
+const STRIDE: usize = 257;
 const CLIENTS: usize = 32;
 const BATCH: usize = 256;
 
@@ -66,8 +69,8 @@ const ONE_BY_ONE: &str = r"\set r random(1, 1000)
 BEGIN;
 UPDATE floor.prizes SET stock_left = stock_left - 1 WHERE no = :p AND stock_left > 0;
 UPDATE floor.chances SET chances_left = chances_left - 1 WHERE holder = :h AND chances_left > 0;
-INSERT INTO floor.draws (id, holder, prize) VALUES (gen_random_uuid(), :h, :p);
-INSERT INTO floor.outbox VALUES (gen_random_uuid(), json_build_object('holder', :h, 'prize', :p));
+INSERT INTO floor.draws (id, holder, prize) VALUES (gen_random_uuid(), :h::int, :p::int);
+INSERT INTO floor.outbox VALUES (gen_random_uuid(), json_build_object('holder', :h::int, 'prize', :p::int));
 COMMIT;
 ";
 
@@ -75,7 +78,7 @@ const SET_BASED: &str = r"\set s random(1, 1000000000)
 BEGIN;
 SELECT no FROM floor.prizes ORDER BY no FOR NO KEY UPDATE;
 WITH wish AS MATERIALIZED (
-    SELECT gen_random_uuid() AS id, (hashint8extended(g, :s) & 1048575) % 10000 AS h, (hashint8extended(g, :s + 1) & 1048575) % 1000 AS r
+    SELECT gen_random_uuid() AS id, (hashint8extended(g, :s::bigint) & 1048575) % 10000 AS h, (hashint8extended(g, :s::bigint + 1) & 1048575) % 1000 AS r
       FROM generate_series(1, 256) AS g),
 drawn AS MATERIALIZED (
     SELECT id, h::int AS holder, CASE WHEN r < 1 THEN 0 WHEN r < 6 THEN 1 WHEN r < 26 THEN 2 WHEN r < 126 THEN 3 WHEN r < 426 THEN 4 ELSE 5 END AS prize
@@ -93,6 +96,7 @@ pub async fn measure(app: &App, tenant: EnterpriseId, owner_url: &str, size: &Si
     let connection = tokio::spawn(connection);
     owner.batch_execute(FLOOR).await?;
     let activity = published(app, tenant, &owner).await?;
+    let people = people(tenant, &owner).await?;
     drop(owner);
     connection.await??;
 
@@ -101,7 +105,7 @@ pub async fn measure(app: &App, tenant: EnterpriseId, owner_url: &str, size: &Si
     for _ in 0..size.turns {
         one_by_one += pgbench(owner_url, ONE_BY_ONE, CLIENTS, size.turn).await?;
         set_based += pgbench(owner_url, SET_BASED, 1, size.turn).await? * BATCH as f64;
-        drawn.add(crowd(app, tenant, activity, size).await?);
+        drawn.add(crowd(app, (tenant, activity), &people, size).await?);
     }
     let turns = size.turns as f64;
     let engine = drawn.latencies.len() as f64 / drawn.took.as_secs_f64();
@@ -166,6 +170,18 @@ async fn published(app: &App, tenant: EnterpriseId, owner: &tokio_postgres::Clie
     Ok(id)
 }
 
+/// As many as pgbench has.
+async fn people(tenant: EnterpriseId, owner: &tokio_postgres::Client) -> Result<Arc<[HolderId]>> {
+    let people: Vec<HolderId> = (0..PEOPLE).map(|_| HolderId::generate()).collect();
+    let ids: Vec<String> = people.iter().map(|id| id.uuid().to_string()).collect();
+    let signed_on = format!(
+        "INSERT INTO holders (tenant_id, id, nickname) SELECT '{}', id::uuid, '' FROM unnest($1::text[]) AS id",
+        tenant.uuid()
+    );
+    owner.execute(&signed_on, &[&ids]).await?;
+    Ok(people.into())
+}
+
 /// Transactions a second.
 async fn pgbench(url: &str, script: &str, clients: usize, turn: Duration) -> Result<f64> {
     let file = std::env::temp_dir().join(format!("minthouse-bench-{}-{clients}.sql", std::process::id()));
@@ -214,18 +230,26 @@ impl Drawn {
     }
 }
 
-/// Each of the crowd draws, and draws again as soon as it is answered.
-async fn crowd(app: &App, tenant: EnterpriseId, activity: ActivityId, size: &Size) -> Result<Drawn> {
+/// Each of the crowd draws, and for the next of its people as soon as it is answered.
+async fn crowd(
+    app: &App,
+    (tenant, activity): (EnterpriseId, ActivityId),
+    people: &Arc<[HolderId]>,
+    size: &Size,
+) -> Result<Drawn> {
     let over = Arc::new(AtomicBool::new(false));
     let began = Instant::now();
-    let drawers = (0..size.crowd).map(|_| {
-        let (lanes, over) = (app.lanes.clone(), over.clone());
+    let drawers = (0..size.crowd).map(|number| {
+        let (lanes, over, people) = (app.lanes.clone(), over.clone(), people.clone());
         tokio::spawn(async move {
             let mut latencies = Vec::new();
-            while !over.load(Ordering::Relaxed) {
-                // Somebody new each time, as in a rush.
-                let scope = HolderScope::new(tenant, HolderId::generate(), Arc::from("bench"));
-                let key: IdempotencyKey = "one".parse()?;
+            for turn in 0.. {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let holder = people[(number + turn * STRIDE) % people.len()];
+                let scope = HolderScope::new(tenant, holder, Arc::from("bench"));
+                let key: IdempotencyKey = id::generate().to_string().parse()?;
                 let request = DrawRequest { activity, client_seed: String::new(), times: 1 };
                 let asked = Instant::now();
                 draw::draw(&lanes, &scope, &request, &key).await.map_err(|refusal| anyhow!("{refusal:?}"))?;

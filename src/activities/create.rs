@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
 use crate::activities::change;
 use crate::activities::draw::MAXIMUM_AT_ONCE;
@@ -231,11 +231,14 @@ fn check(request: &ActivityRequest) -> Checked {
         require(fits, "rules", "规则不能超过 2000 个字符。", "Rules have at most 2000 characters.")?;
     }
     require(
-        request.opens_at < request.closes_at,
+        request.closes_at - request.opens_at >= TimeDelta::seconds(1),
         "closesAt",
-        "结束时间须晚于开始时间。",
-        "An activity closes after it opens.",
+        "结束时间须至少晚于开始时间 1 秒。",
+        "An activity closes a second after it opens, or later.",
     )?;
+    for (moment, field) in [(request.opens_at, "opensAt"), (request.closes_at, "closesAt")] {
+        check_moment(moment, field)?;
+    }
     require(
         request.claim_days.is_none_or(|days| (1..=365).contains(&days)),
         "claimDays",
@@ -245,6 +248,15 @@ fn check(request: &ActivityRequest) -> Checked {
     check_chances(request)?;
     check_limits(request.kind, request.limits)?;
     check_plans(request)
+}
+
+fn check_moment(moment: DateTime<Utc>, field: impl Into<String>) -> Checked {
+    require(
+        terms::YEARS.contains(&moment.year()),
+        field,
+        "时间须在 2000 年到 2200 年之间。",
+        "A moment lies between the years 2000 and 2200.",
+    )
 }
 
 fn check_chances(request: &ActivityRequest) -> Checked {
@@ -334,8 +346,16 @@ fn check_personal(plan: &PlanRequest, at: &str) -> Checked {
         "个性化方案须指定标签或时间。",
         "A personal plan names tags, a time, or both; what is for everybody at any time goes into `prizes`.",
     )?;
-    let ordered = plan.starts_at.zip(plan.ends_at).is_none_or(|(starts, ends)| starts < ends);
-    require(ordered, format!("{at}.endsAt"), "方案的结束时间须晚于开始时间。", "A plan ends after it starts.")?;
+    for (moment, field) in [(plan.starts_at, "startsAt"), (plan.ends_at, "endsAt")] {
+        moment.map_or(Ok(()), |moment| check_moment(moment, format!("{at}.{field}")))?;
+    }
+    let times = plan.starts_at.zip(plan.ends_at);
+    require(
+        times.is_none_or(|(starts, ends)| ends - starts >= TimeDelta::seconds(1)),
+        format!("{at}.endsAt"),
+        "方案的结束时间须至少晚于开始时间 1 秒。",
+        "A plan ends a second after it starts, or later.",
+    )?;
     require(
         plan.tags.len() <= 20 && plan.tags.iter().all(|tag| tag::is_tag(tag)),
         format!("{at}.tags"),
@@ -387,6 +407,12 @@ fn check_prizes(kind: ActivityKind, exhaustion: Exhaustion, prizes: &[PrizeReque
         at,
         "中奖概率之和不能超过百万分之 1,000,000。",
         "The odds add up to at most 1,000,000 in a million; the rest is no prize.",
+    )?;
+    require(
+        kind != ActivityKind::Draw || odds > 0,
+        at,
+        "至少一个奖品须有中奖概率。",
+        "At least one prize of a plan has odds.",
     )?;
     let fallbacks = prizes.iter().filter(|prize| prize.fallback).count();
     require(
@@ -446,8 +472,8 @@ fn check_lots(kind: ActivityKind, lots: &[LotRequest], field: impl Fn(&str) -> S
     require(
         (1..=most).contains(&lots.len()),
         field("lots"),
-        "抽奖奖品可由 1 到 20 种藏品组成（盲盒），其他活动的奖品只能是一种藏品。",
-        "A prize in a draw consists of 1 to 20 lots, any other of one.",
+        "请填写 collectibleId 与 quantity，或填写 lots（盲盒，最多 20 种，仅限抽奖），二者选一。",
+        "Name `collectibleId` and `quantity`, or `lots` instead: at most 20, and only in a draw.",
     )?;
     let quantity: i64 = lots.iter().map(|lot| i64::from(lot.quantity)).sum();
     require(
@@ -468,7 +494,10 @@ fn check_lots(kind: ActivityKind, lots: &[LotRequest], field: impl Fn(&str) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::TimeDelta;
+
+    fn moment() -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
+    }
 
     fn prize(odds_per_million: Option<i32>) -> PrizeRequest {
         PrizeRequest {
@@ -488,8 +517,8 @@ mod tests {
             kind: ActivityKind::Draw,
             name: ("活动".into(), "Activity".into()),
             rules: (String::new(), String::new()),
-            opens_at: DateTime::UNIX_EPOCH,
-            closes_at: DateTime::UNIX_EPOCH + TimeDelta::seconds(1),
+            opens_at: moment(),
+            closes_at: moment() + TimeDelta::seconds(1),
             chances_per_holder: Some(1),
             limits: Limits::default(),
             claim_days: None,
@@ -540,6 +569,8 @@ mod tests {
         assert_eq!(refused_at(&closed).as_deref(), Some("closesAt"));
         assert_eq!(refused_at(&ActivityRequest { claim_days: Some(0), ..draw() }).as_deref(), Some("claimDays"));
         assert_eq!(refused_at(&ActivityRequest { claim_days: Some(366), ..draw() }).as_deref(), Some("claimDays"));
+        let far = ActivityRequest { closes_at: moment() + TimeDelta::days(365 * 9000), ..draw() };
+        assert_eq!(refused_at(&far).as_deref(), Some("closesAt"));
         let none = ActivityRequest { chances_per_holder: Some(0), ..draw() };
         assert_eq!(refused_at(&none).as_deref(), Some("chancesPerHolder"));
         let granted = ActivityRequest { chances_per_holder: Some(1), ..airdrop() };
@@ -609,12 +640,12 @@ mod tests {
     fn a_personal_plan_is_for_some_people_or_some_time() {
         let with = |plan: PlanRequest| refused_with(|it| it.personal_plans = vec![plan]);
         assert_eq!(with(personal(&["vip"])), None);
-        let timed = || PlanRequest { starts_at: Some(DateTime::UNIX_EPOCH), ..personal(&[]) };
+        let timed = || PlanRequest { starts_at: Some(moment()), ..personal(&[]) };
         assert_eq!(with(timed()), None);
         assert_eq!(with(personal(&[])).as_deref(), Some("personalPlans.0"));
         assert_eq!(with(personal(&["vip", "vip"])).as_deref(), Some("personalPlans.0.tags"));
         assert_eq!(with(personal(&[""])).as_deref(), Some("personalPlans.0.tags"));
-        let backwards = PlanRequest { ends_at: Some(DateTime::UNIX_EPOCH), ..timed() };
+        let backwards = PlanRequest { ends_at: Some(moment()), ..timed() };
         assert_eq!(with(backwards).as_deref(), Some("personalPlans.0.endsAt"));
         let closing = PlanRequest { exhaustion: Exhaustion::CloseActivity, ..timed() };
         assert_eq!(with(closing).as_deref(), Some("personalPlans.0.exhaustion"));

@@ -394,10 +394,14 @@ impl<'a> Turn<'a> {
             .any(|(place, _)| self.is_exhausted(place))
     }
 
-    /// Whether no prize of a plan that a roll may fall on is left.
+    /// Whether nothing is left that a plan could give.
     fn is_exhausted(&self, plan: usize) -> bool {
-        let prizes = self.rules.terms.plans[plan].prizes.iter().enumerate();
-        prizes.filter(|(_, prize)| prize.odds_per_million > 0).all(|(prize, _)| self.left(Place { plan, prize }) == 0)
+        let planned = &self.rules.terms.plans[plan];
+        let falls_back = planned.exhaustion == Exhaustion::ToFallback;
+        let prizes = planned.prizes.iter().enumerate();
+        prizes
+            .filter(|(_, prize)| prize.odds_per_million > 0 || (prize.fallback && falls_back))
+            .all(|(prize, _)| self.left(Place { plan, prize }) == 0)
     }
 
     /// How much of a prize is left, all lots together.

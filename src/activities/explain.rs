@@ -70,6 +70,10 @@ fn drawn(step: &Step, prize: Option<&Prize>) -> Sentence {
             format!("在“{chinese}”剩余的各份中摇出第 {number} 份（从 0 起）。"),
             format!("Of the pieces left of \"{english}\", number {number} (from 0) was drawn."),
         ),
+        (Cause::Redraw, None) => (
+            format!("按方案重抽一次，摇出 {number}，未落在任何奖品上。"),
+            format!("The plan draws once more: the number {number} fell on no prize."),
+        ),
         (_, None) => (
             format!("摇出 {number}，未落在任何奖品上（共 {MILLION} 个号码）。"),
             format!("The number {number}, of {MILLION} there are, fell on no prize."),

@@ -81,6 +81,7 @@ fn terms_of(activity: &Activity, plans: &[WholePlan], first_serial: impl Fn(&Pri
         version: plans.first().map_or(1, |whole| whole.plan.version.unsigned_abs()),
         opens_at: activity.opens_at,
         closes_at: activity.closes_at,
+        draws_at_once: activity.draws_at_once.unsigned_abs(),
         draws_per_day: count(activity.draws_per_day),
         wins_per_holder: count(activity.wins_per_holder),
         wins_per_day: count(activity.wins_per_day),

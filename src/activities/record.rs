@@ -30,6 +30,8 @@ pub const OPERATION: &str = "activityDraw";
 /// What is kept under a draw's key.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Kept {
+    /// None where the draw is from before several could be made at once.
+    #[serde(default)]
     pub draws: Vec<DrawId>,
 }
 

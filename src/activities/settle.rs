@@ -12,7 +12,7 @@ use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::permission::Permission;
-use crate::tenancy::scope::{HouseTx, TenantScope, TenantTx};
+use crate::tenancy::scope::{HouseTx, TenantScope};
 use crate::tenancy::worker::Job;
 
 /// Settles an activity whose window has closed or that was ended. Claims stay open until their own deadlines.
@@ -23,24 +23,22 @@ pub async fn settle(
 ) -> Result<Activity, Refusal<ActivityErrorCode>> {
     scope.require(Permission::ActivityManage)?;
     let tx = scope.write(&platform.database).await?;
-    let settled = settle_in(platform, &tx, id).await?;
-    tx.commit().await?;
-    Ok(settled)
-}
-
-async fn settle_in(platform: &Platform, tx: &TenantTx, id: ActivityId) -> Result<Activity, Refusal<ActivityErrorCode>> {
-    let before = change::lock_for_in(tx, id, ActivityState::Settled).await?;
+    let before = change::lock_for_in(&tx, id, ActivityState::Settled).await?;
     if !matches!(before.window().phase(), ActivityPhase::Closed | ActivityPhase::Ended) {
         return Err(Refusal::at("id", ActivityErrorCode::NotOver));
     }
     let remark = before.review_remark.clone();
-    let after = change::move_in(tx, &before, ActivityState::Settled, remark, "activitySettle").await?;
-    if before.kind != ActivityKind::Draw || before.seed_commitment.is_none() {
-        return Ok(after);
+    let mut after = change::move_in(&tx, &before, ActivityState::Settled, remark, "activitySettle").await?;
+    if before.kind == ActivityKind::Draw && before.seed_commitment.is_some() {
+        let seed = force::seed(platform, &tx, id).await?;
+        after = store::reveal_seed_in(&tx, id, &seed).await?;
     }
-    let seed = force::seed(platform, tx, id).await?;
-    Ok(store::reveal_seed_in(tx, id, &seed).await?)
+    tx.commit().await?;
+    Ok(after)
 }
+
+/// How many draws one step settles.
+const A_STEP: i64 = 20;
 
 /// Settles draws that were over for an hour and that nobody has settled.
 pub struct SettlementJob {
@@ -58,15 +56,17 @@ impl Job for SettlementJob {
     }
 
     async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault> {
-        let tx = TenantScope::of_system(tenant).write(&self.platform.database).await?;
-        if let Some(id) = store::due_for_settlement(&tx).await? {
-            match settle_in(&self.platform, &tx, id).await {
-                Ok(_) => {}
-                Err(Refusal::Fault(fault)) => return Err(fault),
-                // Its enterprise was quicker.
-                Err(Refusal::Problems(_)) => return Ok(()),
+        let scope = TenantScope::of_system(tenant);
+        let due = store::due_for_settlement(&scope.read(&self.platform.database).await?, A_STEP).await?;
+        let mut failed = None;
+        for id in due {
+            match settle(&self.platform, &scope, id).await {
+                // Its enterprise was quicker, where it is refused.
+                Ok(_) | Err(Refusal::Problems(_)) => {}
+                // One that cannot be settled holds up no other.
+                Err(Refusal::Fault(fault)) => failed = Some(fault),
             }
         }
-        tx.commit().await
+        failed.map_or(Ok(()), Err)
     }
 }

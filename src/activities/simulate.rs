@@ -1,7 +1,7 @@
 //! What an activity would come to: its plans, drawn from by a made-up crowd. Nothing is written.
 
 use std::num::NonZeroUsize;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Semaphore;
@@ -22,13 +22,13 @@ pub const MAXIMUM_POINTS: i32 = 200;
 /// A simulation has a processor to itself for a second or more.
 const AT_ONCE: usize = 2;
 
-static RUNNING: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(AT_ONCE));
+static RUNNING: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(AT_ONCE)));
 
 #[derive(Clone, Debug)]
 pub struct SimulationRequest {
     pub activity: ActivityId,
     pub draws: i32,
-    /// Enough to use up all chances where it is left out.
+    /// Picked at random for each draw. Where it is left out there are as many as it takes, and each uses up their chances.
     pub participants: Option<i32>,
     /// How many of a million participants each personal plan for chosen people is meant for.
     pub chosen_per_million: i32,
@@ -90,10 +90,13 @@ pub async fn simulate(
         }
     }
     let crowd = Crowd::of(request, &activity, platform.randomness.bytes());
-    let permit = RUNNING.acquire().await.map_err(Fault::internal)?;
-    let done = tokio::task::spawn_blocking(move || run(&rules, &crowd)).await.map_err(Fault::internal)?;
-    drop(permit);
-    Ok(done)
+    let permit = RUNNING.clone().acquire_owned().await.map_err(Fault::internal)?;
+    let work = move || {
+        let done = run(&rules, &crowd);
+        drop(permit); // whoever stopped waiting has not stopped the work
+        done
+    };
+    Ok(tokio::task::spawn_blocking(work).await.map_err(Fault::internal)?)
 }
 
 fn check(request: &SimulationRequest) -> Result<(), Refusal<ActivityErrorCode>> {
@@ -137,7 +140,8 @@ fn check(request: &SimulationRequest) -> Result<(), Refusal<ActivityErrorCode>> 
 struct Crowd {
     seed: Seed,
     draws: u32,
-    participants: u32,
+    /// Picked at random; otherwise as many as it takes, in turn.
+    participants: Option<u32>,
     chances: u32,
     chosen_per_million: u32,
     costs: Vec<(PrizeId, i64)>,
@@ -150,7 +154,7 @@ impl Crowd {
         Self {
             seed,
             draws,
-            participants: request.participants.map_or(draws.div_ceil(chances), i32::unsigned_abs),
+            participants: request.participants.map(i32::unsigned_abs),
             chances,
             chosen_per_million: request.chosen_per_million.unsigned_abs(),
             costs: request.costs.clone(),
@@ -159,7 +163,7 @@ impl Crowd {
     }
 }
 
-/// Draws one after the other, evenly over the window, each by somebody picked at random.
+/// Draws one after the other, evenly over the window.
 fn run(rules: &Rules, crowd: &Crowd) -> Simulation {
     let terms = &rules.terms;
     let mut turn = Turn::fresh(rules, Head { next_sequence: 1, hash: Hash::default() }, terms.opens_at);
@@ -177,7 +181,10 @@ fn run(rules: &Rules, crowd: &Crowd) -> Simulation {
     for draw in 0..crowd.draws {
         let passed = i128::from(window) * i128::from(draw) / i128::from(crowd.draws);
         turn.at = terms.opens_at + TimeDelta::microseconds(i64::try_from(passed).unwrap_or(window));
-        let who = participant(luck.below(crowd.participants));
+        let who = participant(match crowd.participants {
+            Some(participants) => luck.below(participants),
+            None => draw % crowd.draws.div_ceil(crowd.chances),
+        });
         turn.accounts.entry(who).or_insert_with(|| Account {
             chances: crowd.chances,
             chosen: (0..terms.plans.len())
@@ -340,6 +347,7 @@ mod tests {
             version: 1,
             opens_at: DateTime::UNIX_EPOCH,
             closes_at: DateTime::UNIX_EPOCH + TimeDelta::hours(100),
+            draws_at_once: 1,
             draws_per_day: None,
             wins_per_holder: None,
             wins_per_day: None,
@@ -351,7 +359,7 @@ mod tests {
         Crowd {
             seed: [5; 32],
             draws,
-            participants,
+            participants: Some(participants),
             chances,
             chosen_per_million: 0,
             costs: vec![(PrizeId::from_uuid(Uuid::from_u128(1)), 250)],
@@ -383,6 +391,15 @@ mod tests {
         let done = run(&rules(Exhaustion::ToNoPrize, vec![prize(1, 1, 1)]), &crowd(1_000, 10, 3));
         let last = done.points.last().expect("a point");
         assert_eq!((last.draws, last.refused), (30, 970));
+    }
+
+    #[test]
+    fn a_crowd_of_no_given_size_uses_up_its_chances() {
+        for (draws, chances) in [(1_000, 1), (1_000, 7), (3, 10)] {
+            let crowd = Crowd { participants: None, ..crowd(draws, 1, chances) };
+            let done = run(&rules(Exhaustion::ToNoPrize, vec![prize(1, 1, 1)]), &crowd);
+            assert_eq!(done.points.last().map(|point| (point.draws, point.refused)), Some((draws, 0)));
+        }
     }
 
     #[test]

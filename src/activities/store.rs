@@ -194,14 +194,15 @@ pub async fn tenants_settling(tx: &HouseTx) -> Result<Vec<EnterpriseId>, Fault> 
     tx.load(activities::table.filter(sql::<Bool>(OVERDUE)).select(activities::tenant_id).distinct()).await
 }
 
-/// A draw to settle, if there is one.
-pub async fn due_for_settlement(tx: &TenantTx) -> Result<Option<ActivityId>, Fault> {
-    tx.optional(
+/// Draws to settle, first the one that is over for longest.
+pub async fn due_for_settlement(tx: &TenantTx, limit: i64) -> Result<Vec<ActivityId>, Fault> {
+    tx.load(
         activities::table
             .filter(activities::tenant_id.eq(tx.tenant()))
             .filter(sql::<Bool>(OVERDUE))
+            .order((activities::closes_at, activities::id))
             .select(activities::id)
-            .limit(1),
+            .limit(limit),
     )
     .await
 }

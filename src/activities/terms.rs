@@ -4,7 +4,10 @@
 //! whoever verifies draws reads the odds from it. What is nobody's business stands elsewhere: whom a personal plan is
 //! for, and how chances are earned.
 
-use chrono::{DateTime, Utc};
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+
+use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::activities::model::{ActivityId, PrizeId, PrizePlan, PrizePlanId};
@@ -39,6 +42,8 @@ pub struct Terms {
     pub version: u32,
     pub opens_at: DateTime<Utc>,
     pub closes_at: DateTime<Utc>,
+    /// How many draws one request may make.
+    pub draws_at_once: u32,
     /// How often somebody may draw on one day, in Shanghai.
     pub draws_per_day: Option<u32>,
     /// How often somebody may win. Fallback prizes do not count.
@@ -144,6 +149,9 @@ impl Plan {
     }
 }
 
+/// Years that an activity's window may lie in.
+pub const YEARS: RangeInclusive<i32> = 2000..=2200;
+
 impl Prize {
     pub fn quantity(&self) -> u32 {
         self.lots.iter().map(|lot| lot.quantity).sum()
@@ -156,6 +164,32 @@ impl Terms {
         let mut places: Vec<usize> = (0..self.plans.len()).collect();
         places.sort_by_key(|place| std::cmp::Reverse(self.plans[*place].precedence()));
         places
+    }
+
+    /// Whether these can be terms at all. Whoever reads a document from elsewhere asks this before anything is drawn by it.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let holds = |holds: bool, why| if holds { Ok(()) } else { Err(why) };
+        let moments = self.plans.iter().flat_map(|plan| [plan.from, plan.until]).flatten();
+        for moment in moments.chain([self.opens_at, self.closes_at]) {
+            holds(YEARS.contains(&moment.year()), "a moment lies far off")?;
+            holds(is_whole(moment), "a moment is finer than a microsecond")?;
+        }
+        holds(self.opens_at < self.closes_at, "they close before they open")?;
+        holds((1..=MAXIMUM_PLANS).contains(&self.plans.len()), "they have no plans, or too many")?;
+        holds(tie(&self.plans).is_none(), "two plans tie")?;
+        for plan in &self.plans {
+            holds((1..=100).contains(&plan.prizes.len()), "a plan has no prizes, or too many")?;
+            let odds: u64 = plan.prizes.iter().map(|prize| u64::from(prize.odds_per_million)).sum();
+            holds(odds <= u64::from(MILLION), "the odds of a plan add up to more than a million")?;
+        }
+        let prizes = || self.plans.iter().flat_map(|plan| &plan.prizes);
+        let ids: HashSet<PrizeId> = prizes().map(|prize| prize.id).collect();
+        holds(ids.len() == prizes().count(), "a prize stands in them twice")?;
+        let lots = || prizes().flat_map(|prize| &prize.lots);
+        let pieces: u64 = lots().map(|lot| u64::from(lot.quantity)).sum();
+        holds(pieces <= u64::from(u32::MAX), "there are more pieces than can be counted")?;
+        let serials = lots().all(|lot| u64::from(lot.first_serial) + u64::from(lot.quantity) <= i32::MAX as u64);
+        holds(serials, "a serial number is too high")
     }
 
     /// Which plans are open at a moment, bit by place, to somebody for whom those of `chosen` are meant.
@@ -175,6 +209,11 @@ impl Terms {
         let begun = (at - self.opens_at).num_seconds().max(0).unsigned_abs() / hour + 1;
         u32::try_from(u64::from(quantity) * begun.min(whole) / whole).unwrap_or(quantity)
     }
+}
+
+/// Records bind microseconds.
+pub fn is_whole(moment: DateTime<Utc>) -> bool {
+    moment.timestamp_subsec_nanos().is_multiple_of(1000)
 }
 
 #[cfg(test)]
@@ -207,6 +246,7 @@ mod tests {
             version: 1,
             opens_at: at(0),
             closes_at: at(10),
+            draws_at_once: 1,
             draws_per_day: None,
             wins_per_holder: None,
             wins_per_day: None,

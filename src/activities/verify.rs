@@ -11,7 +11,7 @@ use crate::activities::engine::{Decided, Dice, Head, Refused, Rules, Step, Turn}
 use crate::activities::fairness::{self, Hash, Numbers, Participant, Seed};
 use crate::activities::model::{ActivityId, Draw, PrizeId};
 use crate::activities::record;
-use crate::activities::terms::Terms;
+use crate::activities::terms::{self, Terms};
 use crate::platform::vault::{hex, unhex};
 
 pub const FORMAT: &str = "minthouse/draws/2";
@@ -97,6 +97,8 @@ pub enum Flaw {
     OtherTerms,
     #[error("the seed is not the one that was committed to")]
     OtherSeed,
+    #[error("these can be no terms: {0}")]
+    Terms(&'static str),
     #[error("draw {place}: its sequence is {found}, so a draw was left out or put in")]
     Gap { place: i64, found: i64 },
     #[error("draw {0}: {1}")]
@@ -118,6 +120,10 @@ pub fn check(export: &Export) -> Result<Verified, Flaw> {
     if terms.activity != export.activity {
         return Err(Flaw::OtherTerms);
     }
+    terms.check().map_err(Flaw::Terms)?;
+    if !terms::is_whole(*since) {
+        return Err(Flaw::Terms("the moment that they came into force is finer than a microsecond"));
+    }
     let commitment: Hash = array(&export.commitment).ok_or_else(|| unreadable("the commitment is no SHA-256"))?;
     let seed: Option<Seed> = match &export.seed {
         Some(text) => Some(array(text).filter(|seed| fairness::commitment(seed) == commitment).ok_or(Flaw::OtherSeed)?),
@@ -127,11 +133,12 @@ pub fn check(export: &Export) -> Result<Verified, Flaw> {
     let head = Head { next_sequence: 1, hash: fairness::terms_hash(&first, terms.version, document, *since) };
     let rules = Rules::new(terms);
     let mut turn = Turn::fresh(&rules, head, *since);
-    let mut wins = 0;
+    let (mut wins, mut previous) = (0, None);
     for (place, row) in (1..).zip(&export.draws) {
         if row.sequence != place {
             return Err(Flaw::Gap { place, found: row.sequence });
         }
+        stands(&rules.terms, previous.replace(row), row).map_err(|why| Flaw::Draw(place, why))?;
         let decided = again(&mut turn, seed.as_ref(), row).map_err(|why| Flaw::Draw(place, why))?;
         compare(&rules, &decided, row).map_err(|why| Flaw::Draw(place, why))?;
         wins += usize::from(decided.awarded.is_some());
@@ -143,6 +150,21 @@ pub fn check(export: &Export) -> Result<Verified, Flaw> {
         from_seed: seed.is_some(),
         head: turn.head.hash,
     })
+}
+
+/// Whether a draw may stand where it does. Numbers depend on its place in a multi-draw, so that is not free to choose.
+fn stands(terms: &Terms, previous: Option<&Recorded>, row: &Recorded) -> Result<(), &'static str> {
+    if !(terms.opens_at <= row.at && row.at < terms.closes_at) {
+        return Err("it was made outside of the activity's window");
+    }
+    if !terms::is_whole(row.at) {
+        return Err("its moment is finer than a microsecond");
+    }
+    let follows = |one: &Recorded| {
+        let place = one.index.checked_add(1) == Some(row.index) && row.index < terms.draws_at_once;
+        place && (&one.participant, one.at, &one.client_seed) == (&row.participant, row.at, &row.client_seed)
+    };
+    if row.index == 0 || previous.is_some_and(follows) { Ok(()) } else { Err("it follows no draw of the same request") }
 }
 
 /// Makes a draw once more.
@@ -200,3 +222,6 @@ fn array<const N: usize>(text: &str) -> Option<[u8; N]> {
 fn unreadable(why: impl ToString) -> Flaw {
     Flaw::Unreadable(why.to_string())
 }
+
+#[cfg(test)]
+mod tests;

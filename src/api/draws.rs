@@ -4,7 +4,9 @@
 //! there is, and a slow reader holds no connection.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::anyhow;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
@@ -13,7 +15,7 @@ use axum::routing::get;
 use axum::{Extension, Router};
 use bytes::Bytes;
 use futures_util::stream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::activities::model::ActivityId;
 use crate::activities::publication::{self, Place};
@@ -26,18 +28,29 @@ use crate::platform::language::Language;
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::TenantScope;
 
-/// Records on their way at a time: strangers may ask as often as they like, and take only so much of the database.
-const AT_ONCE: usize = 4;
+/// Looks into the database at a time: strangers may ask as often as they like, and take only so many of its connections.
+const LOOKS_AT_ONCE: usize = 2;
+/// How long a page waits for its look.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub fn router(platform: Arc<Platform>) -> Router {
-    let public = Public { platform, readers: Arc::new(Semaphore::new(AT_ONCE)) };
+    let public = Public { platform, looks: Arc::new(Semaphore::new(LOOKS_AT_ONCE)) };
     Router::new().route("/draws/{enterprise}/{activity}", get(record)).with_state(public)
 }
 
 #[derive(Clone)]
 struct Public {
     platform: Arc<Platform>,
-    readers: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
+}
+
+impl Public {
+    /// Held for one transaction, and never while a reader takes their time.
+    async fn look(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        let look = tokio::time::timeout(PATIENCE, self.looks.acquire()).await;
+        look.map_err(|_| Fault::Unavailable(anyhow!("too many records of draws are being read")))?
+            .map_err(Fault::internal)
+    }
 }
 
 /// `GET /draws/<enterprise>/<activity>`
@@ -65,11 +78,12 @@ async fn record(
 async fn begin(public: Public, (enterprise, activity): &(String, String)) -> Result<(ActivityId, Body), Fault> {
     let enterprise: EnterpriseId = enterprise.parse().map_err(|_| Fault::NotFound)?;
     let activity: ActivityId = activity.parse().map_err(|_| Fault::NotFound)?;
-    let reader = public.readers.clone().acquire_owned().await.map_err(Fault::internal)?;
     let scope = TenantScope::of_system(enterprise);
+    let look = public.look().await?;
     let export = publication::begin(&public.platform, &scope, activity).await?.ok_or(Fault::NotFound)?;
+    drop(look);
     let (opening, closing) = around_draws(&export)?;
-    let pages = Pages { public, scope, activity, _reader: reader, closing };
+    let pages = Pages { public, scope, activity, closing };
     let body = stream::try_unfold(Next::Opening(opening, pages), |next| async move {
         match next {
             Next::Opening(bytes, pages) => Ok(Some((bytes, Next::Page(pages, None)))),
@@ -87,8 +101,6 @@ struct Pages {
     scope: TenantScope,
     activity: ActivityId,
     closing: Bytes,
-    /// Held until the last page is sent.
-    _reader: OwnedSemaphorePermit,
 }
 
 enum Next {
@@ -99,7 +111,9 @@ enum Next {
 
 impl Pages {
     async fn send(self, after: Place) -> Result<(Bytes, Next), Fault> {
+        let look = self.public.look().await?;
         let (draws, last) = publication::page(&self.public.platform, &self.scope, self.activity, after).await?;
+        drop(look);
         if last.is_none() {
             return Ok((self.closing, Next::Nothing));
         }

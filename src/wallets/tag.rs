@@ -8,7 +8,7 @@ use crate::tenancy::audit;
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::TenantScope;
 use crate::wallets::model::{Holder, HolderErrorCode, HolderId};
-use crate::wallets::store::{self, tags};
+use crate::wallets::store::tags;
 
 const MAXIMUM_HOLDERS: usize = 1000;
 const MAXIMUM_TAGS: usize = 20;
@@ -32,7 +32,7 @@ pub async fn change(
     scope.require(Permission::HolderSignOn)?;
     check(request)?;
     let tx = scope.write(&platform.database).await?;
-    let mut known = store::holders_by_id(&tx, &request.holders).await?;
+    let mut known = tags::lock_holders_in(&tx, &request.holders).await?;
     for (place, id) in request.holders.iter().enumerate() {
         let field = || format!("holderIds.{place}");
         let holder = known.get(id).ok_or_else(|| Refusal::at(field(), HolderErrorCode::HolderNotFound))?;

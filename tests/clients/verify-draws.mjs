@@ -65,7 +65,9 @@ const order = terms.plans.map((_, place) => place);
 order.sort((one, other) =>
   rank(terms.plans[other]) - rank(terms.plans[one]) || terms.plans[other].priority - terms.plans[one].priority);
 const opens = moment(terms.opensAt);
-const hours = (terms.closesAt && (moment(terms.closesAt) - opens) / 1_000_000n + 3599n) / 3600n;
+const closes = moment(terms.closesAt);
+const seconds = (closes - opens) / 1_000_000n;
+const hours = ((seconds > 1n ? seconds : 1n) + 3599n) / 3600n;
 const lots = [];
 for (const plan of terms.plans) {
   for (const prize of plan.prizes) {
@@ -97,12 +99,16 @@ function withheld(prize, person, at) {
   return 0;
 }
 
+const isGone = (plan) => {
+  const counts = (prize) => prize.oddsPerMillion > 0 || (prize.fallback && plan.exhaustion === "TO_FALLBACK");
+  return plan.prizes.filter(counts).every((prize) => left(prize) === 0);
+};
+
 function deal(stream, person, openPlans, at, steps) {
   for (const place of order) {
     const plan = terms.plans[place];
     if (!(openPlans & (1n << BigInt(place)))) continue;
-    const gone = plan.prizes.every((prize) => prize.oddsPerMillion === 0 || left(prize) === 0);
-    if (plan.fallsThrough && gone) continue;
+    if (plan.fallsThrough && isGone(plan)) continue;
     const step = (cause, number, picked) => {
       const why = picked < 0 ? 0 : withheld(plan.prizes[picked], person, at);
       steps.push({ place, cause, number, prize: picked < 0 ? null : plan.prizes[picked], why });
@@ -142,14 +148,29 @@ function deal(stream, person, openPlans, at, steps) {
 }
 
 const none = Buffer.alloc(16);
+let last = moment(record.terms.since);
 record.draws.forEach((draw, place) => {
   const wrong = (why) => { throw new Error(`draw ${place + 1}: ${why}`); };
   if (draw.sequence !== place + 1) wrong("a draw was left out or put in");
-  const person = people.get(draw.participant) ?? { made: 0, wins: 0, winsOn: new Map() };
+  const person = people.get(draw.participant) ?? { made: 0, madeOn: new Map(), wins: 0, winsOn: new Map() };
   people.set(draw.participant, person);
   person.made += 1;
   const alias = Buffer.from(draw.participant, "hex");
   const at = moment(draw.at);
+  if (at < last) wrong("it is older than the one before");
+  if (at < opens || at >= closes) wrong("it was made outside of the window");
+  last = at;
+  if (draw.index > 0) {
+    const before = record.draws[place - 1];
+    const follows = before && before.index + 1 === draw.index && draw.index < terms.drawsAtOnce
+      && before.participant === draw.participant && before.at === draw.at && before.clientSeed === draw.clientSeed;
+    if (!follows) wrong("it follows no draw of the same request");
+  } else if (terms.plans.some((plan) => plan.exhaustion === "CLOSE_ACTIVITY" && isGone(plan))) {
+    wrong("it was made after the terms had ended the activity");
+  }
+  const madeToday = (person.madeOn.get(day(at)) ?? 0) + 1;
+  person.madeOn.set(day(at), madeToday);
+  if (terms.drawsPerDay != null && madeToday > terms.drawsPerDay) wrong("its participant had drawn often enough that day");
   const openPlans = BigInt(`0x${draw.openPlans}`);
   terms.plans.forEach((plan, place) => {
     const covers = (!plan.from || moment(plan.from) <= at) && (!plan.until || at < moment(plan.until));

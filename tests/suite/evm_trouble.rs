@@ -661,7 +661,7 @@ async fn a_server_that_is_killed_at_any_step_is_continued_by_the_next() {
         }
         operations.extend(pair);
         if whole {
-            assert!(steps > 10, "a turn has many steps: {steps}");
+            assert!(operations.len() > 2, "it was never killed");
             assert_eq!(effects(&anvil, &house).await, operations.len());
             return;
         }

@@ -67,7 +67,12 @@ async fn a_long_page_costs_no_more_statements_than_a_short_one() {
             assert_eq!(found[list]["nodes"].as_array().map(Vec::len), Some(size), "{list}");
         }
         assert!(costs[0] > 1, "{list}: the statements are counted");
-        assert_eq!(costs[0], costs[1], "{list} reads row by row");
+        // Where two ways lead to one kind, whether both are loaded together is a matter of moments: that is one statement
+        // more or less, and never one for each row.
+        assert!(
+            costs[1].abs_diff(costs[0]) <= 2,
+            "{list} reads row by row: {costs:?} statements for 2 and {MANY} rows"
+        );
     }
 }
 

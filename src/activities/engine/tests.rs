@@ -57,6 +57,7 @@ fn rules(plans: Vec<Plan>) -> Rules {
         version: 1,
         opens_at: at(0),
         closes_at: at(240),
+        draws_at_once: 10,
         draws_per_day: None,
         wins_per_holder: None,
         wins_per_day: None,

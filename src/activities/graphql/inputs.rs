@@ -152,13 +152,17 @@ impl From<PrizePlanInput> for PlanRequest {
 
 impl From<PrizeInput> for PrizeRequest {
     fn from(input: PrizeInput) -> Self {
-        // Half a lot is kept, so that what is missing of it is refused.
-        let single = (input.collectible_id, input.quantity);
-        let single = single.0.map(|collectible| LotRequest { collectible, quantity: single.1.unwrap_or(0) });
-        let several = input.lots.into_iter();
-        let several = several.map(|lot| LotRequest { collectible: lot.collectible_id, quantity: lot.quantity });
+        let several =
+            input.lots.iter().map(|lot| LotRequest { collectible: lot.collectible_id, quantity: lot.quantity });
+        let lots = match (input.collectible_id, input.quantity) {
+            (Some(collectible), quantity) if input.lots.is_empty() => {
+                vec![LotRequest { collectible, quantity: quantity.unwrap_or(0) }]
+            }
+            (None, None) => several.collect(),
+            _ => Vec::new(), // both ways at once, or half of one: refused as no lots at all
+        };
         Self {
-            lots: single.into_iter().chain(several).collect(),
+            lots,
             level: input.level,
             name: (input.name.chinese, input.name.english),
             odds_per_million: input.odds_per_million,
@@ -219,7 +223,8 @@ pub struct ActivitySettleInput {
 pub struct ActivityDrawInput {
     /// A running activity of kind `DRAW`.
     pub activity_id: ActivityId,
-    /// A text of the holder's own choice that is mixed into the outcome, at most 64 characters.
+    /// A text that the holder's side mixes into the outcome, at most 64 characters. It is public for good, so make it of
+    /// random characters, and never of anything personal.
     pub client_seed: Option<String>,
     /// How many draws to make in a row, all or none (连抽): at most the activity's `drawsAtOnce`.
     #[graphql(default = 1)]
@@ -258,7 +263,8 @@ pub struct ActivitySimulateInput {
     /// How many draws to try, 1 to 100,000, evenly over the activity's window.
     #[graphql(default = 100_000)]
     pub draws: i32,
-    /// By how many people, 1 to 100,000; enough to use up all their chances if left out.
+    /// By how many people, 1 to 100,000, each draw by one picked at random. If left out, there are as many as it takes for
+    /// each to use up their chances.
     pub participants: Option<i32>,
     /// How many of a million people each personal plan with tags is meant for.
     #[graphql(default)]

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, Object, Result};
 use chrono::{DateTime, Utc};
+use futures_util::future::try_join_all;
 
 use crate::activities::loaders::{LotsOf, PlanTagsOf, PrizesOf};
 use crate::activities::model::{Prize, PrizeId, PrizeLot, PrizePlan, PrizePlanId};
@@ -137,14 +138,9 @@ impl PrizeObject {
 
     /// Where its pieces are, all lots together. Nothing before the activity is published.
     async fn stock(&self, ctx: &Context<'_>) -> Result<Option<AllotmentObject>> {
-        let mut sum = None;
-        for lot in lots_of(ctx, self.0.id).await? {
-            sum = match (sum, find_allotment(ctx, lot.allotment_id).await?) {
-                (Some(sum), Some(more)) => Some(AllotmentObject::plus(sum, &more)),
-                (sum, found) => sum.or(found),
-            };
-        }
-        Ok(sum)
+        let lots = lots_of(ctx, self.0.id).await?;
+        let found = try_join_all(lots.iter().map(|lot| find_allotment(ctx, lot.allotment_id))).await?;
+        Ok(found.into_iter().flatten().reduce(|sum, more| sum.plus(&more)))
     }
 
     /// What whoever wins it gets a piece of. Nothing for a blind box: read its lots.

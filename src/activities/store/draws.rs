@@ -124,7 +124,7 @@ pub async fn standing(tx: &TenantTx, activity: ActivityId, last_at: DateTime<Utc
     tx.one::<Standing, _, _>(
         statement(
             "SELECT kind, state, opens_at, closes_at, greatest(clock_timestamp(), $3) AS at, chances_per_holder, draws_at_once, claim_days,
-                    (SELECT max(version) FROM draw_terms WHERE tenant_id = $1 AND activity_id = $2) AS terms_version
+                    coalesce((SELECT max(version) FROM draw_terms WHERE tenant_id = $1 AND activity_id = $2), 0) AS terms_version
                FROM activities WHERE tenant_id = $1 AND id = $2",
         )
         .bind::<SqlUuid, _>(tx.tenant())
