@@ -203,7 +203,7 @@ async fn two_servers_and_two_enterprises_share_one_account() {
     let (alphas, betas): (Vec<_>, Vec<_>) = (runs(ours).collect(), runs(theirs).collect());
     house.submit(&alphas).await;
     other.submit(beta, &betas).await.expect("the database takes it");
-    for _ in 0..50 {
+    for _ in 0..400 {
         // At the same time, as two servers do.
         let (one, two) = tokio::join!(turn(&house.ledger), turn(&other));
         one.and(two).expect("neither is in the other's way");

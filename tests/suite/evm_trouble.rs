@@ -212,6 +212,7 @@ async fn nothing_is_believed_before_it_is_deep_enough(anvil: &Anvil) {
     let operations = [issue(collectible, 1, 1), transfer(collectible, 1, None, holder)];
     house.submit(&operations).await;
     house.turn().await;
+    anvil.mined().await;
     for depth in 1..4 {
         house.turn().await;
         assert_eq!(house.receipt(operations[0].id).await, Receipt::Pending, "{depth} deep");
@@ -228,6 +229,7 @@ async fn a_replaced_block_is_noticed(anvil: &Anvil) {
     let operations = [one(), one()];
     house.submit(&operations[..1]).await;
     house.turn().await;
+    anvil.mined().await;
     house.turn().await;
     assert_eq!(house.app.sql("SELECT state FROM evm_transactions"), "MINED");
     let sent = attempts(&house);
@@ -253,6 +255,7 @@ async fn what_lands_elsewhere_is_settled_where_it_stands(anvil: &Anvil) {
     for operation in &operations {
         house.submit(std::slice::from_ref(operation)).await;
         house.turn().await;
+        anvil.mined().await;
         house.turn().await;
     }
     assert_eq!(house.app.sql("SELECT DISTINCT state FROM evm_transactions"), "MINED");
@@ -472,6 +475,7 @@ async fn what_is_wrong_with_one_transaction_holds_up_no_other() {
         worker::round(&*jobs[0]).await.expect("a round");
         let round = worker::round(&*jobs[1]).await.expect("a round");
         assert!(round.failures.is_empty(), "{:?}", round.failures);
+        anvil.mined().await;
     }
     let settled = house.ledger.receipts(beta, &[good.id]).await.expect("the database answers");
     assert!(matches!(settled[&good.id], Receipt::Confirmed(_)), "{settled:?}");
@@ -495,6 +499,7 @@ async fn what_no_block_holds_any_more_is_told_and_made_anew() {
     let first = one();
     house.submit(std::slice::from_ref(&first)).await;
     goes_on().await;
+    anvil.mined().await;
     goes_on().await;
     place(&house.receipt(first.id).await);
     // The chain's validators agree on smaller blocks.
@@ -515,6 +520,7 @@ async fn what_no_block_holds_any_more_is_told_and_made_anew() {
     let ledger = minthouse::commands::ledger_evm::ledger(house.app.app.platform.clone(), &fitting).expect("sound");
     for _ in 0..8 {
         turn(&ledger).await.expect("it fits");
+        anvil.mined().await;
     }
     let receipts = house.receipts(&operations.iter().map(|operation| operation.id).collect::<Vec<_>>()).await;
     assert!(receipts.values().all(|receipt| matches!(receipt, Receipt::Confirmed(_))), "{receipts:#?}");
@@ -649,7 +655,7 @@ async fn a_server_that_is_killed_at_any_step_is_continued_by_the_next() {
             house.app.sql(EXPIRE);
         }
         let next = house.beside();
-        for _ in 0..100 {
+        for _ in 0..400 {
             if house.receipts(&[pair[0].id, pair[1].id]).await.values().all(|receipt| *receipt != Receipt::Pending) {
                 break;
             }

@@ -107,6 +107,18 @@ impl Anvil {
         self.ask("anvil_mine", json!([blocks])).await;
     }
 
+    /// Waits until nothing is left to be mined: by itself it mines a moment after it has answered, and on a busy machine
+    /// that moment may be long.
+    pub async fn mined(&self) {
+        for _ in 0..5000 {
+            if self.ask("txpool_status", json!([])).await["pending"] == "0x0" {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        panic!("anvil does not mine what it has");
+    }
+
     pub async fn automine(&self, on: bool) {
         self.ask("evm_setAutomine", json!([on])).await;
     }

@@ -67,7 +67,7 @@ impl Chained {
         let app = TestApp::builder().idle().start().await;
         let tenant = app.enterprise("alpha").await;
         let ledger = ledger(&app, &options);
-        Self { app, tenant, ledger, options, account, turns: 100 }
+        Self { app, tenant, ledger, options, account, turns: 400 }
     }
 
     /// One more server of the same house.
