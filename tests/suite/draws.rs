@@ -629,7 +629,7 @@ async fn a_draft_is_tried_out_and_nothing_is_written() {
     let names: Vec<_> =
         done["prizes"].as_array().expect("a list").iter().map(|it| text(&it["prize"]["name"]["english"])).collect();
     assert_eq!(names, ["rare", "common", "vip"]);
-    // Of some 2,000 draws a fifth would win the common prize, of which there are 30, and a tenth draws for the other.
+    // A fifth of most draws would win the common prize, of which there are 30; a tenth of the crowd draws for the other.
     assert_eq!(done["prizes"][1]["wins"], 30);
     assert!(done["prizes"][1]["goneAt"].is_string() && done["prizes"][1]["withheld"].as_i64() > Some(30), "{done}");
     assert_eq!(done["prizes"][2]["wins"], 5);
