@@ -17,6 +17,7 @@ use futures_util::future::try_join_all;
 use minthouse::activities::create::{self, ActivityRequest, Limits, LotRequest, PrizeRequest};
 use minthouse::activities::draw::{self, DrawRequest};
 use minthouse::activities::model::{ActivityId, ActivityKind};
+use minthouse::activities::participation::{Origin, Rule};
 use minthouse::activities::terms::Exhaustion;
 use minthouse::activities::{publish, submit};
 use minthouse::app::App;
@@ -153,6 +154,9 @@ async fn published(app: &App, tenant: EnterpriseId, owner: &tokio_postgres::Clie
         opens_at: now - TimeDelta::hours(1),
         closes_at: now + TimeDelta::hours(24),
         chances_per_holder: Some(1000),
+        daily_chances: None,
+        participation: Rule::default(),
+        tasks: Vec::new(),
         limits: Limits::default(),
         claim_days: None,
         exhaustion: Exhaustion::ToNoPrize,
@@ -250,7 +254,7 @@ async fn crowd(
                 let holder = people[(number + turn * STRIDE) % people.len()];
                 let scope = HolderScope::new(tenant, holder, Arc::from("bench"));
                 let key: IdempotencyKey = id::generate().to_string().parse()?;
-                let request = DrawRequest { activity, client_seed: String::new(), times: 1 };
+                let request = DrawRequest { activity, client_seed: String::new(), times: 1, origin: Origin::default() };
                 let asked = Instant::now();
                 draw::draw(&lanes, &scope, &request, &key).await.map_err(|refusal| anyhow!("{refusal:?}"))?;
                 latencies.push(asked.elapsed());

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::activities::claim;
+use crate::activities::draw_code;
 use crate::activities::force;
 use crate::activities::lane::Lanes;
 use crate::activities::model::ClaimId;
@@ -269,7 +270,7 @@ impl App {
 
 /// Every column of sealed values that there is. A capability that seals something new adds its own list here.
 pub fn sealed_columns() -> Vec<SealedColumn> {
-    [wallets::SEALED, force::SEALED, tenancy::SEALED].concat()
+    [wallets::SEALED, draw_code::SEALED, force::SEALED, tenancy::SEALED].concat()
 }
 
 /// What keeps a holder from being erased, in the capabilities that wallets do not know.

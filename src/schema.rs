@@ -25,6 +25,24 @@ diesel::table! {
         wins_per_holder -> Nullable<Integer>,
         wins_per_day -> Nullable<Integer>,
         revealed_seed -> Nullable<Bytea>,
+        daily_chances -> Integer,
+    }
+}
+
+diesel::table! {
+    activity_tasks (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        activity_id -> Uuid,
+        position -> Integer,
+        kind -> Text,
+        name_chinese -> Text,
+        name_english -> Text,
+        link -> Nullable<Text>,
+        chances -> Integer,
+        times_per_day -> Nullable<Integer>,
+        times_per_holder -> Nullable<Integer>,
+        on_trust -> Bool,
     }
 }
 
@@ -115,6 +133,14 @@ diesel::table! {
     audit_waiting (tenant_id, record_id) {
         tenant_id -> Uuid,
         record_id -> Uuid,
+    }
+}
+
+diesel::table! {
+    blocked_phones (tenant_id, phone_hash) {
+        tenant_id -> Uuid,
+        phone_hash -> Bytea,
+        created_at -> Timestamptz,
     }
 }
 
@@ -264,6 +290,29 @@ diesel::table! {
 }
 
 diesel::table! {
+    draw_code_batches (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        activity_id -> Uuid,
+        task_id -> Uuid,
+        count -> Integer,
+        uses -> Integer,
+        sealed_secret -> Nullable<Bytea>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    draw_codes (tenant_id, activity_id, code_hash) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        code_hash -> Bytea,
+        batch_id -> Uuid,
+        uses_left -> Integer,
+    }
+}
+
+diesel::table! {
     draw_lanes (tenant_id, activity_id) {
         tenant_id -> Uuid,
         activity_id -> Uuid,
@@ -271,6 +320,15 @@ diesel::table! {
         head_hash -> Bytea,
         last_draw_id -> Nullable<Uuid>,
         last_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    draw_origins (tenant_id, activity_id, mark, holder_id) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        mark -> Bytea,
+        holder_id -> Uuid,
     }
 }
 
@@ -704,6 +762,39 @@ diesel::table! {
         day -> Integer,
         day_draws -> Integer,
         day_wins -> Integer,
+        day_free -> Integer,
+    }
+}
+
+diesel::table! {
+    participation_phones (tenant_id, activity_id, phone_hash) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        phone_hash -> Bytea,
+    }
+}
+
+diesel::table! {
+    participation_rules (tenant_id, activity_id) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        phone_bound -> Bool,
+        real_named -> Bool,
+        first_time -> Bool,
+        listed -> Bool,
+        points_at_least -> Nullable<BigInt>,
+        points_cost -> Nullable<BigInt>,
+        holders_per_device -> Nullable<Integer>,
+        holders_per_address -> Nullable<Integer>,
+    }
+}
+
+diesel::table! {
+    participation_tags (tenant_id, activity_id, tag) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        tag -> Text,
+        excluded -> Bool,
     }
 }
 
@@ -728,6 +819,27 @@ diesel::table! {
         person_key -> Bytea,
         tenant_id -> Uuid,
         holder_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    point_accounts (tenant_id, holder_id) {
+        tenant_id -> Uuid,
+        holder_id -> Uuid,
+        balance -> BigInt,
+    }
+}
+
+diesel::table! {
+    point_entries (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        holder_id -> Uuid,
+        reason -> Text,
+        delta -> BigInt,
+        reference -> Nullable<Text>,
+        subject_id -> Nullable<Uuid>,
         created_at -> Timestamptz,
     }
 }
@@ -1008,6 +1120,20 @@ diesel::table! {
         reserved_delta -> Integer,
         issued_delta -> Integer,
         void_delta -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    task_completions (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        task_id -> Uuid,
+        holder_id -> Uuid,
+        day -> Integer,
+        chances -> Integer,
+        reference -> Nullable<Text>,
+        code_hash -> Nullable<Bytea>,
         created_at -> Timestamptz,
     }
 }

@@ -1,36 +1,28 @@
 //! An activity is drafted, with the first version of what may be won in it.
 
+mod check;
+
 use std::collections::HashSet;
 
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use crate::activities::change;
-use crate::activities::draw::MAXIMUM_AT_ONCE;
 use crate::activities::model::{
     Activity, ActivityErrorCode, ActivityId, ActivityKind, Prize, PrizeId, PrizeLot, PrizePlan, PrizePlanId,
 };
+use crate::activities::participation::Rule;
 use crate::activities::store::plans::WholePlan;
 use crate::activities::store::{self, NewActivity};
-use crate::activities::terms::{self, Exhaustion};
+use crate::activities::task::{self, TaskRequest};
+use crate::activities::terms::Exhaustion;
 use crate::catalog::model::CollectibleId;
-use crate::catalog::text::MAXIMUM_SUPPLY;
 use crate::platform::Platform;
 use crate::platform::refusal::Refusal;
 use crate::tenancy::audit;
 use crate::tenancy::loaders::Batch;
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::TenantScope;
-use crate::wallets::tag;
 
-/// In one plan.
-pub const MAXIMUM_PRIZES: usize = 50;
-/// Beside the one for everybody.
-const MAXIMUM_PERSONAL_PLANS: usize = 20;
-/// Of one prize.
-const MAXIMUM_LOTS: usize = 20;
-/// In all: each record of a draw binds what is left of every lot.
-const MAXIMUM_LOTS_IN_ALL: usize = 200;
-const MILLION: i64 = terms::MILLION as i64;
 const DEFAULT_CLAIM_DAYS: i32 = 30;
 
 #[derive(Clone, Debug)]
@@ -41,6 +33,10 @@ pub struct ActivityRequest {
     pub opens_at: DateTime<Utc>,
     pub closes_at: DateTime<Utc>,
     pub chances_per_holder: Option<i32>,
+    /// Free draws a day.
+    pub daily_chances: Option<i32>,
+    pub participation: Rule,
+    pub tasks: Vec<TaskRequest>,
     pub limits: Limits,
     pub claim_days: Option<i32>,
     /// Of the plan for everybody, as are the prizes.
@@ -96,10 +92,10 @@ pub async fn create(
     request: &ActivityRequest,
 ) -> Result<Activity, Refusal<ActivityErrorCode>> {
     scope.require(Permission::ActivityManage)?;
-    check(request)?;
+    check::check(request)?;
     let id = ActivityId::generate();
     let plans = plans(id, request);
-    check_ties(&plans)?;
+    check::check_ties(&plans)?;
     let new = NewActivity {
         id,
         kind: request.kind,
@@ -108,6 +104,7 @@ pub async fn create(
         opens_at: request.opens_at,
         closes_at: request.closes_at,
         chances_per_holder: request.chances_per_holder.unwrap_or(i32::from(request.kind == ActivityKind::Draw)),
+        daily_chances: request.daily_chances.unwrap_or(0),
         draws_at_once: request.limits.draws_at_once.unwrap_or(1),
         draws_per_day: request.limits.draws_per_day,
         wins_per_holder: request.limits.wins_per_holder,
@@ -134,8 +131,21 @@ pub async fn create(
     }
     let activity = store::insert_activity_in(&tx, &new).await?;
     store::plans::insert_plans_in(&tx, &plans, &tags).await?;
+    let tasks = task::tasks(id, &request.tasks);
+    store::tasks::insert_tasks_in(&tx, &tasks).await?;
+    let Rule { rule, tags: invited, excluded_tags: excluded } = &request.participation;
+    if request.participation != Rule::default() {
+        store::participation::insert_rule_in(&tx, id, &request.participation).await?;
+    }
     let described: Vec<_> = plans.iter().map(|whole| (&whole.plan, &whole.prizes)).collect();
-    audit::record_in(&tx, "activityCreate", activity.id.uuid(), None, &(&activity, described, &tags)).await?;
+    audit::record_in(
+        &tx,
+        "activityCreate",
+        activity.id.uuid(),
+        None,
+        &(&activity, described, &tags, &tasks, (rule, invited, excluded)),
+    )
+    .await?;
     change::announce_in(&tx, &activity).await?;
     tx.commit().await?;
     Ok(activity)
@@ -212,473 +222,5 @@ pub fn field_of(plan: i32, prize: i32, field: &str) -> String {
     match plan {
         0 => format!("prizes.{prize}.{field}"),
         plan => format!("personalPlans.{}.prizes.{prize}.{field}", plan - 1),
-    }
-}
-
-type Checked = Result<(), Refusal<ActivityErrorCode>>;
-
-fn require(holds: bool, field: impl Into<String>, chinese: &'static str, english: &'static str) -> Checked {
-    if holds { Ok(()) } else { Err(Refusal::explained(field, ActivityErrorCode::InvalidInput, chinese, english)) }
-}
-
-fn check(request: &ActivityRequest) -> Checked {
-    for name in [&request.name.0, &request.name.1] {
-        let fits = !name.trim().is_empty() && name.chars().count() <= 60;
-        require(fits, "name", "名称须为 1 到 60 个字符。", "A name has 1 to 60 characters.")?;
-    }
-    for rules in [&request.rules.0, &request.rules.1] {
-        let fits = rules.chars().count() <= 2000;
-        require(fits, "rules", "规则不能超过 2000 个字符。", "Rules have at most 2000 characters.")?;
-    }
-    require(
-        request.closes_at - request.opens_at >= TimeDelta::seconds(1),
-        "closesAt",
-        "结束时间须至少晚于开始时间 1 秒。",
-        "An activity closes a second after it opens, or later.",
-    )?;
-    for (moment, field) in [(request.opens_at, "opensAt"), (request.closes_at, "closesAt")] {
-        check_moment(moment, field)?;
-    }
-    require(
-        request.claim_days.is_none_or(|days| (1..=365).contains(&days)),
-        "claimDays",
-        "领取期限须为 1 到 365 天。",
-        "A claim stays open for 1 to 365 days.",
-    )?;
-    check_chances(request)?;
-    check_limits(request.kind, request.limits)?;
-    check_plans(request)
-}
-
-fn check_moment(moment: DateTime<Utc>, field: impl Into<String>) -> Checked {
-    require(
-        terms::YEARS.contains(&moment.year()),
-        field,
-        "时间须在 2000 年到 2200 年之间。",
-        "A moment lies between the years 2000 and 2200.",
-    )
-}
-
-fn check_chances(request: &ActivityRequest) -> Checked {
-    match (request.kind, request.chances_per_holder) {
-        (_, None) => Ok(()),
-        (ActivityKind::Draw, Some(chances)) => require(
-            (1..=1000).contains(&chances),
-            "chancesPerHolder",
-            "每人抽奖次数须为 1 到 1000。",
-            "A holder draws between 1 and 1000 times.",
-        ),
-        (_, Some(chances)) => require(
-            chances == 0,
-            "chancesPerHolder",
-            "只有抽奖活动才有抽奖次数。",
-            "Only an activity of kind DRAW grants chances; leave them out.",
-        ),
-    }
-}
-
-fn check_limits(kind: ActivityKind, limits: Limits) -> Checked {
-    for (limit, field, most) in [
-        (limits.draws_at_once, "drawsAtOnce", MAXIMUM_AT_ONCE),
-        (limits.draws_per_day, "drawsPerDay", 1000),
-        (limits.wins_per_holder, "winsPerHolder", 1000),
-        (limits.wins_per_day, "winsPerDay", 1000),
-    ] {
-        require(
-            limit.is_none() || kind == ActivityKind::Draw,
-            field,
-            "只有抽奖活动才有此限制。",
-            "Only an activity of kind DRAW has this limit; leave it out.",
-        )?;
-        require(
-            limit.is_none_or(|limit| (1..=most).contains(&limit)),
-            field,
-            "限制须为正数，且不超过允许的最大值（单次最多 10，其余最多 1000）。",
-            "A limit is at least 1 and at most 1000, and for `drawsAtOnce` at most 10.",
-        )?;
-    }
-    Ok(())
-}
-
-fn check_plans(request: &ActivityRequest) -> Checked {
-    match request.kind {
-        ActivityKind::Sale => require(
-            request.prizes.is_empty(),
-            "prizes",
-            "发售活动没有奖品，请添加商品。",
-            "A sale has no prizes; give it offers instead.",
-        )?,
-        ActivityKind::Draw | ActivityKind::Airdrop => {
-            check_prizes(request.kind, request.exhaustion, &request.prizes, "prizes")?;
-        }
-    }
-    require(
-        request.kind == ActivityKind::Draw
-            || (request.personal_plans.is_empty() && request.exhaustion == Exhaustion::ToNoPrize),
-        "personalPlans",
-        "只有抽奖活动才有个性化方案与缺货策略。",
-        "Only an activity of kind DRAW has personal plans and an exhaustion policy; leave them out.",
-    )?;
-    require(
-        request.personal_plans.len() <= MAXIMUM_PERSONAL_PLANS,
-        "personalPlans",
-        "个性化方案不能超过 20 个。",
-        "An activity has at most 20 personal plans.",
-    )?;
-    for (place, plan) in request.personal_plans.iter().enumerate() {
-        check_personal(plan, &format!("personalPlans.{place}"))?;
-        check_prizes(request.kind, plan.exhaustion, &plan.prizes, &format!("personalPlans.{place}.prizes"))?;
-    }
-    let plans = request.personal_plans.iter().flat_map(|plan| &plan.prizes);
-    let lots: usize = request.prizes.iter().chain(plans).map(|prize| prize.lots.len()).sum();
-    require(
-        lots <= MAXIMUM_LOTS_IN_ALL,
-        "prizes",
-        "所有奖品合计不能超过 200 份组成。",
-        "All prizes together consist of at most 200 lots.",
-    )
-}
-
-fn check_personal(plan: &PlanRequest, at: &str) -> Checked {
-    require(
-        !plan.tags.is_empty() || plan.starts_at.is_some() || plan.ends_at.is_some(),
-        at,
-        "个性化方案须指定标签或时间。",
-        "A personal plan names tags, a time, or both; what is for everybody at any time goes into `prizes`.",
-    )?;
-    for (moment, field) in [(plan.starts_at, "startsAt"), (plan.ends_at, "endsAt")] {
-        moment.map_or(Ok(()), |moment| check_moment(moment, format!("{at}.{field}")))?;
-    }
-    let times = plan.starts_at.zip(plan.ends_at);
-    require(
-        times.is_none_or(|(starts, ends)| ends - starts >= TimeDelta::seconds(1)),
-        format!("{at}.endsAt"),
-        "方案的结束时间须至少晚于开始时间 1 秒。",
-        "A plan ends a second after it starts, or later.",
-    )?;
-    require(
-        plan.tags.len() <= 20 && plan.tags.iter().all(|tag| tag::is_tag(tag)),
-        format!("{at}.tags"),
-        "标签最多 20 个，每个 1 到 32 个字符。",
-        "A plan names at most 20 tags of 1 to 32 characters each, without blanks around them.",
-    )?;
-    require(
-        plan.tags.iter().collect::<HashSet<_>>().len() == plan.tags.len(),
-        format!("{at}.tags"),
-        "标签重复。",
-        "Name each tag once.",
-    )?;
-    require(
-        plan.exhaustion != Exhaustion::CloseActivity,
-        format!("{at}.exhaustion"),
-        "只有默认方案可以在抽完后结束活动。",
-        "Only the plan for everybody may end the activity; choose another policy.",
-    )?;
-    require(
-        (-1000..=1000).contains(&plan.priority),
-        format!("{at}.priority"),
-        "优先级须为 -1000 到 1000。",
-        "A priority lies between -1000 and 1000.",
-    )
-}
-
-/// Of two plans that may be open to one person at once, it must be clear which goes before the other.
-fn check_ties(plans: &[WholePlan]) -> Checked {
-    let plans: Vec<terms::Plan> = plans.iter().map(|whole| terms::Plan::from(&whole.plan)).collect();
-    match terms::tie(&plans) {
-        None => Ok(()),
-        Some((_, later)) => Err(Refusal::explained(
-            format!("personalPlans.{}.priority", later.saturating_sub(1)),
-            ActivityErrorCode::InvalidInput,
-            "两个同类方案可能同时生效，请设置不同的优先级或错开时间。",
-            "Two plans of the same kind may be open at once; give them different priorities, or times that do not meet.",
-        )),
-    }
-}
-
-fn check_prizes(kind: ActivityKind, exhaustion: Exhaustion, prizes: &[PrizeRequest], at: &str) -> Checked {
-    require((1..=MAXIMUM_PRIZES).contains(&prizes.len()), at, "奖品数量须为 1 到 50。", "A plan has 1 to 50 prizes.")?;
-    for (position, prize) in prizes.iter().enumerate() {
-        check_prize(kind, prize, |field| format!("{at}.{position}.{field}"))?;
-    }
-    let odds: i64 = prizes.iter().map(|prize| i64::from(prize.odds_per_million.unwrap_or(0))).sum();
-    require(
-        odds <= MILLION,
-        at,
-        "中奖概率之和不能超过百万分之 1,000,000。",
-        "The odds add up to at most 1,000,000 in a million; the rest is no prize.",
-    )?;
-    require(
-        kind != ActivityKind::Draw || odds > 0,
-        at,
-        "至少一个奖品须有中奖概率。",
-        "At least one prize of a plan has odds.",
-    )?;
-    let fallbacks = prizes.iter().filter(|prize| prize.fallback).count();
-    require(
-        fallbacks == usize::from(exhaustion == Exhaustion::ToFallback),
-        at,
-        "缺货策略为 TO_FALLBACK 时须有且仅有一个兜底奖，否则不能有兜底奖。",
-        "A plan with the policy TO_FALLBACK has exactly one fallback prize, any other has none.",
-    )
-}
-
-fn check_prize(kind: ActivityKind, prize: &PrizeRequest, field: impl Fn(&str) -> String) -> Checked {
-    for name in [&prize.name.0, &prize.name.1] {
-        let fits = !name.trim().is_empty() && name.chars().count() <= 30;
-        require(fits, field("name"), "奖品名称须为 1 到 30 个字符。", "A prize's name has 1 to 30 characters.")?;
-    }
-    require(
-        (0..=99).contains(&prize.level),
-        field("level"),
-        "奖品等级须为 0 到 99。",
-        "A prize's level lies between 0 and 99.",
-    )?;
-    check_lots(kind, &prize.lots, &field)?;
-    let limits = [("winsPerHolder", prize.wins_per_holder), ("winsPerDay", prize.wins_per_day)];
-    for (limit, most) in limits {
-        require(
-            most.is_none_or(|most| (1..=MAXIMUM_SUPPLY).contains(&most)),
-            field(limit),
-            "限制须为 1 到 10,000,000。",
-            "A limit lies between 1 and 10,000,000.",
-        )?;
-    }
-    let is_plain = limits.iter().all(|(_, most)| most.is_none()) && !prize.paced && !prize.fallback;
-    require(
-        kind == ActivityKind::Draw || is_plain,
-        field("winsPerHolder"),
-        "只有抽奖活动的奖品才有中奖限制、匀速发放与兜底。",
-        "Only prizes in a draw have limits, pacing or a fallback; leave them out.",
-    )?;
-    match (kind, prize.odds_per_million) {
-        (ActivityKind::Draw, odds) => require(
-            odds.map_or(prize.fallback, |odds| (i64::from(!prize.fallback)..=MILLION).contains(&i64::from(odds))),
-            field("oddsPerMillion"),
-            "抽奖奖品的概率须为百万分之 1 到 1,000,000。",
-            "The odds of a prize in a draw lie between 1 and 1,000,000 in a million; a fallback prize may have none.",
-        ),
-        (_, odds) => require(
-            odds.is_none_or(|odds| odds == 0),
-            field("oddsPerMillion"),
-            "只有抽奖活动的奖品才有概率。",
-            "Only prizes in a draw have odds; leave them out.",
-        ),
-    }
-}
-
-fn check_lots(kind: ActivityKind, lots: &[LotRequest], field: impl Fn(&str) -> String) -> Checked {
-    let most = if kind == ActivityKind::Draw { MAXIMUM_LOTS } else { 1 };
-    require(
-        (1..=most).contains(&lots.len()),
-        field("lots"),
-        "请填写 collectibleId 与 quantity，或填写 lots（盲盒，最多 20 种，仅限抽奖），二者选一。",
-        "Name `collectibleId` and `quantity`, or `lots` instead: at most 20, and only in a draw.",
-    )?;
-    let quantity: i64 = lots.iter().map(|lot| i64::from(lot.quantity)).sum();
-    require(
-        lots.iter().all(|lot| lot.quantity >= 1) && quantity <= i64::from(MAXIMUM_SUPPLY),
-        field("quantity"),
-        "奖品数量须为 1 到 10,000,000。",
-        "A prize's quantity lies between 1 and 10,000,000.",
-    )?;
-    let collectibles: HashSet<CollectibleId> = lots.iter().map(|lot| lot.collectible).collect();
-    require(
-        collectibles.len() == lots.len(),
-        field("lots"),
-        "同一奖品中每种藏品只能出现一次。",
-        "Name each collectible once in a prize.",
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn moment() -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
-    }
-
-    fn prize(odds_per_million: Option<i32>) -> PrizeRequest {
-        PrizeRequest {
-            lots: vec![LotRequest { collectible: CollectibleId::generate(), quantity: 1 }],
-            level: 0,
-            name: ("奖品".into(), "Prize".into()),
-            odds_per_million,
-            wins_per_holder: None,
-            wins_per_day: None,
-            paced: false,
-            fallback: false,
-        }
-    }
-
-    fn draw() -> ActivityRequest {
-        ActivityRequest {
-            kind: ActivityKind::Draw,
-            name: ("活动".into(), "Activity".into()),
-            rules: (String::new(), String::new()),
-            opens_at: moment(),
-            closes_at: moment() + TimeDelta::seconds(1),
-            chances_per_holder: Some(1),
-            limits: Limits::default(),
-            claim_days: None,
-            exhaustion: Exhaustion::ToNoPrize,
-            prizes: vec![prize(Some(1_000_000))],
-            personal_plans: Vec::new(),
-        }
-    }
-
-    fn airdrop() -> ActivityRequest {
-        ActivityRequest { kind: ActivityKind::Airdrop, chances_per_holder: None, prizes: vec![prize(None)], ..draw() }
-    }
-
-    fn refused_at(request: &ActivityRequest) -> Option<String> {
-        match check(request) {
-            Ok(()) => None,
-            Err(Refusal::Problems(problems)) => problems.into_iter().next().and_then(|problem| problem.field),
-            Err(Refusal::Fault(fault)) => panic!("{fault}"),
-        }
-    }
-
-    #[test]
-    fn each_kind_as_it_should_be_passes() {
-        assert_eq!(refused_at(&draw()), None);
-        assert_eq!(refused_at(&airdrop()), None);
-        let sale = ActivityRequest { kind: ActivityKind::Sale, prizes: vec![], ..airdrop() };
-        assert_eq!(refused_at(&sale), None);
-        assert_eq!(refused_at(&ActivityRequest { prizes: vec![prize(None)], ..sale }).as_deref(), Some("prizes"));
-    }
-
-    #[test]
-    fn odds_of_more_than_a_million_are_refused() {
-        let with =
-            |odds: &[i32]| ActivityRequest { prizes: odds.iter().map(|odds| prize(Some(*odds))).collect(), ..draw() };
-        assert_eq!(refused_at(&with(&[999_999, 1])), None);
-        assert_eq!(refused_at(&with(&[999_999, 2])).as_deref(), Some("prizes"));
-        assert_eq!(refused_at(&with(&[1, 0])).as_deref(), Some("prizes.1.oddsPerMillion"), "it could never be won");
-        assert_eq!(refused_at(&with(&[-1])).as_deref(), Some("prizes.0.oddsPerMillion"));
-        assert_eq!(refused_at(&with(&[])).as_deref(), Some("prizes"));
-        assert_eq!(refused_at(&with(&[1; 50])), None);
-        assert_eq!(refused_at(&with(&[1; 51])).as_deref(), Some("prizes"));
-    }
-
-    #[test]
-    fn what_cannot_be_meant_is_refused_where_it_stands() {
-        let base = draw();
-        let closed = ActivityRequest { closes_at: base.opens_at, ..draw() };
-        assert_eq!(refused_at(&closed).as_deref(), Some("closesAt"));
-        assert_eq!(refused_at(&ActivityRequest { claim_days: Some(0), ..draw() }).as_deref(), Some("claimDays"));
-        assert_eq!(refused_at(&ActivityRequest { claim_days: Some(366), ..draw() }).as_deref(), Some("claimDays"));
-        let far = ActivityRequest { closes_at: moment() + TimeDelta::days(365 * 9000), ..draw() };
-        assert_eq!(refused_at(&far).as_deref(), Some("closesAt"));
-        let none = ActivityRequest { chances_per_holder: Some(0), ..draw() };
-        assert_eq!(refused_at(&none).as_deref(), Some("chancesPerHolder"));
-        let granted = ActivityRequest { chances_per_holder: Some(1), ..airdrop() };
-        assert_eq!(refused_at(&granted).as_deref(), Some("chancesPerHolder"));
-        let likely = ActivityRequest { prizes: vec![prize(Some(1))], ..airdrop() };
-        assert_eq!(refused_at(&likely).as_deref(), Some("prizes.0.oddsPerMillion"));
-        let mut nothing = draw();
-        nothing.prizes[0].lots[0].quantity = 0;
-        assert_eq!(refused_at(&nothing).as_deref(), Some("prizes.0.quantity"));
-    }
-
-    fn refused_with(change: impl FnOnce(&mut ActivityRequest)) -> Option<String> {
-        let mut request = draw();
-        change(&mut request);
-        refused_at(&request)
-    }
-
-    fn personal(tags: &[&str]) -> PlanRequest {
-        PlanRequest {
-            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
-            starts_at: None,
-            ends_at: None,
-            priority: 0,
-            overlays: true,
-            falls_through: true,
-            exhaustion: Exhaustion::Renormalise,
-            prizes: vec![prize(Some(1))],
-        }
-    }
-
-    #[test]
-    fn a_fallback_prize_goes_with_its_policy() {
-        let fallback = || PrizeRequest { fallback: true, ..prize(None) };
-        assert_eq!(refused_with(|it| it.exhaustion = Exhaustion::ToFallback).as_deref(), Some("prizes"));
-        assert_eq!(refused_with(|it| it.prizes.push(fallback())).as_deref(), Some("prizes"));
-        let both = |it: &mut ActivityRequest| {
-            it.exhaustion = Exhaustion::ToFallback;
-            it.prizes.push(fallback());
-        };
-        assert_eq!(refused_with(both), None);
-        let two = |it: &mut ActivityRequest| {
-            both(it);
-            it.prizes.push(fallback());
-        };
-        assert_eq!(refused_with(two).as_deref(), Some("prizes"));
-    }
-
-    #[test]
-    fn a_blind_box_names_each_collectible_once() {
-        let lot = || LotRequest { collectible: CollectibleId::generate(), quantity: 1 };
-        assert_eq!(refused_with(|it| it.prizes[0].lots = vec![lot(), lot()]), None);
-        assert_eq!(refused_with(|it| it.prizes[0].lots = vec![lot(); 2]).as_deref(), Some("prizes.0.lots"));
-        assert_eq!(refused_with(|it| it.prizes[0].lots.clear()).as_deref(), Some("prizes.0.lots"));
-        let many = |it: &mut ActivityRequest| it.prizes[0].lots = (0..21).map(|_| lot()).collect();
-        assert_eq!(refused_with(many).as_deref(), Some("prizes.0.lots"));
-        let too_many = |it: &mut ActivityRequest| {
-            it.prizes[0].lots =
-                vec![LotRequest { quantity: 6_000_000, ..lot() }, LotRequest { quantity: 6_000_000, ..lot() }]
-        };
-        assert_eq!(refused_with(too_many).as_deref(), Some("prizes.0.quantity"));
-        let mut dropped = airdrop();
-        dropped.prizes[0].lots = vec![lot(), lot()];
-        assert_eq!(refused_at(&dropped).as_deref(), Some("prizes.0.lots"));
-    }
-
-    #[test]
-    fn a_personal_plan_is_for_some_people_or_some_time() {
-        let with = |plan: PlanRequest| refused_with(|it| it.personal_plans = vec![plan]);
-        assert_eq!(with(personal(&["vip"])), None);
-        let timed = || PlanRequest { starts_at: Some(moment()), ..personal(&[]) };
-        assert_eq!(with(timed()), None);
-        assert_eq!(with(personal(&[])).as_deref(), Some("personalPlans.0"));
-        assert_eq!(with(personal(&["vip", "vip"])).as_deref(), Some("personalPlans.0.tags"));
-        assert_eq!(with(personal(&[""])).as_deref(), Some("personalPlans.0.tags"));
-        let backwards = PlanRequest { ends_at: Some(moment()), ..timed() };
-        assert_eq!(with(backwards).as_deref(), Some("personalPlans.0.endsAt"));
-        let closing = PlanRequest { exhaustion: Exhaustion::CloseActivity, ..timed() };
-        assert_eq!(with(closing).as_deref(), Some("personalPlans.0.exhaustion"));
-        let hopeless = PlanRequest { prizes: vec![prize(None)], ..timed() };
-        assert_eq!(with(hopeless).as_deref(), Some("personalPlans.0.prizes.0.oddsPerMillion"));
-        let mut elsewhere = airdrop();
-        elsewhere.personal_plans = vec![timed()];
-        assert_eq!(refused_at(&elsewhere).as_deref(), Some("personalPlans"));
-    }
-
-    #[test]
-    fn limits_are_for_draws() {
-        assert_eq!(refused_with(|it| it.limits.draws_at_once = Some(10)), None);
-        assert_eq!(refused_with(|it| it.limits.draws_at_once = Some(11)).as_deref(), Some("drawsAtOnce"));
-        assert_eq!(refused_with(|it| it.limits.wins_per_day = Some(0)).as_deref(), Some("winsPerDay"));
-        let limits = Limits { draws_per_day: Some(1), ..Limits::default() };
-        assert_eq!(refused_at(&ActivityRequest { limits, ..airdrop() }).as_deref(), Some("drawsPerDay"));
-        let paced = PrizeRequest { paced: true, ..prize(None) };
-        let paced = ActivityRequest { prizes: vec![paced], ..airdrop() };
-        assert_eq!(refused_at(&paced).as_deref(), Some("prizes.0.winsPerHolder"));
-    }
-
-    #[test]
-    fn plans_that_tie_are_refused() {
-        let tie = |plans: Vec<PlanRequest>| {
-            let request = ActivityRequest { personal_plans: plans, ..draw() };
-            match check_ties(&super::plans(ActivityId::generate(), &request)) {
-                Ok(()) => None,
-                Err(Refusal::Problems(problems)) => problems.into_iter().next().and_then(|problem| problem.field),
-                Err(Refusal::Fault(fault)) => panic!("{fault}"),
-            }
-        };
-        assert_eq!(tie(vec![personal(&["a"]), personal(&["b"])]).as_deref(), Some("personalPlans.1.priority"));
-        assert_eq!(tie(vec![personal(&["a"]), PlanRequest { priority: 1, ..personal(&["b"]) }]), None);
     }
 }

@@ -4,7 +4,7 @@
 //! transaction. Row locks and unique keys are what keeps it right: a second lane for the same activity, on another
 //! server, costs speed and nothing else. A draw has no audit record of its own: its record is chained.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use futures_util::try_join;
@@ -15,8 +15,10 @@ use crate::activities::engine::{Account, Daily, LotLeft, Refused, Rules, Turn, d
 use crate::activities::fairness::{Participant, Seed};
 use crate::activities::lane::Lanes;
 use crate::activities::model::{ActivityErrorCode, ActivityId, ActivityKind, Draw, DrawId, PrizeId, WhyClosed};
+use crate::activities::participation::{Door, Mark, Marks, Origin, Rule, by_mark, free_left, neighbourhood};
 use crate::activities::record::{self, Kept, Made, OPERATION};
 use crate::activities::store::draws::{self, ParticipantRow, Standing};
+use crate::activities::store::participation;
 use crate::activities::terms::Prize;
 use crate::activities::{end, force};
 use crate::catalog::model::AllotmentId;
@@ -24,10 +26,12 @@ use crate::catalog::stock;
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
+use crate::tenancy::enterprise::DataKey;
 use crate::tenancy::idempotency::{self, IdempotencyKey, Settled};
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HolderScope, TenantScope, TenantTx};
 use crate::wallets::model::HolderId;
+use crate::wallets::points;
 
 /// The longest text that a holder's side may mix into the outcome, in characters.
 const CLIENT_SEED_LENGTH: usize = 64;
@@ -40,6 +44,7 @@ pub struct DrawRequest {
     pub client_seed: String,
     /// How many draws, all of them or none.
     pub times: i32,
+    pub origin: Origin,
 }
 
 /// Draws as they were recorded, now or by an earlier request with the same key.
@@ -68,17 +73,27 @@ pub async fn draw(
     if !(1..=MAXIMUM_AT_ONCE).contains(&request.times) {
         return Err(Refusal::at("times", ActivityErrorCode::TooManyAtOnce));
     }
+    if !request.origin.is_named_well() {
+        return Err(Refusal::explained(
+            "device",
+            ActivityErrorCode::InvalidInput,
+            "设备标识须为 8 到 128 个可见 ASCII 字符。",
+            "A device is named by 8 to 128 visible ASCII characters, the same each time.",
+        ));
+    }
     let input = json!({ "activity": request.activity, "clientSeed": request.client_seed, "times": request.times });
     let wish = Wish {
         holder: scope.holder(),
         client_seed: request.client_seed.clone(),
         times: request.times,
+        origin: request.origin.clone(),
         key: key.clone(),
         input_hash: idempotency::input_hash(&input)?,
     };
     lanes.draw(scope.tenant(), request.activity, wish).await?.map_err(|code| match code {
         ActivityErrorCode::IdempotencyKeyReused => Refusal::at("idempotencyKey", code),
         ActivityErrorCode::TooManyAtOnce => Refusal::at("times", code),
+        ActivityErrorCode::DeviceRequired => Refusal::at("device", code),
         _ => Refusal::at("activityId", code),
     })
 }
@@ -89,6 +104,7 @@ pub struct Wish {
     pub holder: HolderId,
     pub client_seed: String,
     pub times: i32,
+    pub origin: Origin,
     pub key: IdempotencyKey,
     pub input_hash: Vec<u8>,
 }
@@ -101,6 +117,9 @@ pub struct Remembered {
     pub seed: Seed,
     /// The stock of each lot of the terms.
     pub allotments: Vec<AllotmentId>,
+    /// Who may draw.
+    pub rule: Rule,
+    pub data_key: DataKey,
 }
 
 /// Serves wishes in the order given, in one transaction: one answer for each, or a fault for all.
@@ -111,7 +130,7 @@ pub async fn batch(
     remembered: &mut Option<Remembered>,
     wishes: &[Wish],
 ) -> Result<Vec<Answer>, Fault> {
-    let tx = TenantScope::of_system(tenant).write(&platform.database).await?;
+    let tx = TenantScope::of_system(tenant).write_steadily(&platform.database).await?;
     let Some(lane) = draws::lock_lane_in(&tx, activity).await? else {
         tx.commit().await?;
         return Ok(wishes.iter().map(|_| Err(ActivityErrorCode::NotFound)).collect());
@@ -141,9 +160,10 @@ pub async fn batch(
             let mut turn = Turn::fresh(&memory.rules, lane.head, standing.at);
             let crowd = Crowd { activity, holders: &holders, participants: &participants };
             crowd.seat_in(&tx, memory, &standing, &mut turn).await?;
-            let made = desk.decide(wishes, &mut turn, memory, &standing, lane.last_draw);
+            let mut door = crowd.door_in(&tx, memory, &standing, wishes).await?;
+            let made = desk.decide(wishes, (&mut turn, &mut door), memory, &standing, lane.last_draw);
             if !made.is_empty() {
-                record::record_in(&tx, memory, &standing, &participants, (&lane, &turn), &made).await?;
+                record::record_in(&tx, memory, &standing, &participants, (&lane, &turn, &door), &made).await?;
                 if turn.is_over() {
                     end::all_is_gone_in(&tx, activity).await?;
                 }
@@ -196,11 +216,11 @@ impl Crowd<'_> {
         }
         let mut accounts: HashMap<HolderId, Account> = HashMap::with_capacity(self.holders.len());
         for holder in self.holders {
-            let new = Account { chances: standing.chances_per_holder.unsigned_abs(), ..Account::default() };
-            accounts.insert(*holder, new);
+            let chances = standing.chances_per_holder + standing.daily_chances;
+            accounts.insert(*holder, Account { chances: chances.unsigned_abs(), ..Account::default() });
         }
         for row in self.participants {
-            accounts.insert(row.holder_id, account(row));
+            accounts.insert(row.holder_id, account(row, standing, day));
         }
         for (prize, holder, wins) in tallies {
             if let Some(place) = rules.prizes().position(|known| known.id == prize) {
@@ -216,13 +236,55 @@ impl Crowd<'_> {
         turn.accounts = aliased.collect();
         Ok(())
     }
+
+    /// What the activity's rule asks about who draws, as the database has it.
+    async fn door_in<'m>(
+        &self,
+        tx: &TenantTx,
+        memory: &'m Remembered,
+        standing: &Standing,
+        wishes: &[Wish],
+    ) -> Result<Door<'m>, Fault> {
+        let rule = &memory.rule;
+        let mut door = Door::new(rule);
+        if rule.asks_about_people() || standing.blocks {
+            door.people = participation::people(tx, self.activity, self.holders).await?;
+        }
+        if rule.asks_about_points() {
+            door.points = points::lock_in(tx, self.holders).await?;
+        }
+        if rule.asks_about_origins() {
+            let marks = wishes.iter().map(|wish| memory.marks(wish));
+            let marks: HashSet<Mark> = marks.flat_map(|marks| [marks.device, marks.address]).flatten().collect();
+            door.seen = by_mark(participation::origins(tx, self.activity, &Vec::from_iter(marks)).await?);
+        }
+        Ok(door)
+    }
 }
 
-fn account(row: &ParticipantRow) -> Account {
+impl Remembered {
+    /// Where a wish comes from, in words that nobody can read back.
+    fn marks(&self, wish: &Wish) -> Marks {
+        if !self.rule.asks_about_origins() {
+            return Marks::default();
+        }
+        let Origin { device, address } = &wish.origin;
+        let mark = |what: &str, of: &str| {
+            self.data_key.hash("draw origin", format!("{}/{what}/{of}", self.rules.terms.activity).as_bytes())
+        };
+        Marks {
+            device: device.as_deref().map(|device| mark("device", device)),
+            address: address.map(|address| mark("address", &neighbourhood(address))),
+        }
+    }
+}
+
+fn account(row: &ParticipantRow, standing: &Standing, day: i32) -> Account {
+    let free = free_left(standing.daily_chances, day, row.day, row.day_free);
     let daily = |count: i32| Daily { day: row.day, count: count.unsigned_abs() };
     Account {
         made: row.used.unsigned_abs(),
-        chances: (row.granted - row.used).unsigned_abs(),
+        chances: (row.granted - row.used + free).unsigned_abs(),
         made_today: daily(row.day_draws),
         wins: row.wins.unsigned_abs(),
         wins_today: daily(row.day_wins),
@@ -269,7 +331,7 @@ impl Desk {
     fn decide<'a>(
         &mut self,
         wishes: &'a [Wish],
-        turn: &mut Turn<'_>,
+        (turn, door): (&mut Turn<'_>, &mut Door<'_>),
         memory: &Remembered,
         standing: &Standing,
         mut last: Option<DrawId>,
@@ -280,10 +342,15 @@ impl Desk {
                 if wish.times > standing.draws_at_once {
                     return Step::Refused(ActivityErrorCode::TooManyAtOnce);
                 }
+                let (marks, times) = (memory.marks(wish), wish.times.unsigned_abs());
+                if let Err(code) = door.judge(wish.holder, &marks, times) {
+                    return Step::Refused(code);
+                }
                 let who = Participant::of(memory.rules.terms.activity, wish.holder);
-                match turn.draw(&memory.seed, who, &wish.client_seed, wish.times.unsigned_abs()) {
+                match turn.draw(&memory.seed, who, &wish.client_seed, times) {
                     Err(refused) => Step::Refused(code_of(refused)),
                     Ok(decided) => {
+                        door.admit(wish.holder, &marks, times);
                         let places = made.len()..made.len() + decided.len();
                         self.made_under.insert(key_of(wish), places.clone());
                         for one in decided {

@@ -108,7 +108,9 @@ pub async fn remember(
         return Err(Fault::internal(anyhow::anyhow!("{activity} has other lots than its terms")));
     }
     let seed = seed(platform, tx, activity).await?;
-    Ok(Remembered { rules, seed, allotments })
+    let rule = store::participation::rule(tx, activity).await?;
+    let data_key = enterprise::data_key(platform, tx).await?;
+    Ok(Remembered { rules, seed, allotments, rule, data_key })
 }
 
 fn allotment_of(lot: &PrizeLot) -> Result<AllotmentId, Fault> {

@@ -1,5 +1,6 @@
 //! Activities in GraphQL: decode, call, map.
 
+mod chances;
 mod draws;
 mod inputs;
 mod mutations;
@@ -8,6 +9,7 @@ mod plans;
 mod queries;
 mod simulation;
 
+pub use self::chances::*;
 pub use self::draws::*;
 pub use self::inputs::*;
 pub use self::mutations::*;

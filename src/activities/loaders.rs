@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::activities::engine::day_of;
 use crate::activities::model::{
-    Activity, ActivityId, Airdrop, AirdropId, Claim, ClaimId, Draw, DrawId, Prize, PrizeId, PrizeLot, PrizePlan,
-    PrizePlanId,
+    Activity, ActivityId, Airdrop, AirdropId, Claim, ClaimId, Draw, DrawId, ParticipationRule, Prize, PrizeId,
+    PrizeLot, PrizePlan, PrizePlanId, Task, TaskId,
 };
 use crate::activities::store;
 use crate::activities::terms::Terms;
@@ -37,10 +38,25 @@ pub struct TermsOf {
     pub version: i32,
 }
 
-/// What is left of the asking holder's chances in an activity. Nothing for who has not drawn there yet, and for
-/// whoever is no holder.
+/// How often the asking holder may still draw in an activity. Nothing for whoever is no holder.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ChancesOf(pub ActivityId);
+
+/// An activity's tasks, at most twenty.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TasksOf(pub ActivityId);
+
+/// What an activity asks of who wants to draw.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RuleOf(pub ActivityId);
+
+/// The tags of that, and whether each keeps people out.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RuleTagsOf(pub ActivityId);
+
+/// How often the asking holder has done a task, today and in all. Nothing for who never did, and for whoever is no holder.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DoneOf(pub TaskId);
 
 macro_rules! by_id {
     ($($key:ty => $value:ty, $fetch:path;)+) => {
@@ -59,6 +75,7 @@ by_id! {
     PrizePlanId => PrizePlan, store::plans::plans_by_id;
     PrizeId => Prize, store::plans::prizes_by_id;
     DrawId => Draw, store::draws::draws_by_id;
+    TaskId => Task, store::tasks::tasks_by_id;
     ClaimId => Claim, store::claims::claims_by_id;
     AirdropId => Airdrop, store::airdrops_by_id;
 }
@@ -81,6 +98,8 @@ of_owner! {
     PrizesOf => Prize, store::plans::prizes_of_plans;
     LotsOf => PrizeLot, store::plans::lots_of_prizes;
     PlanTagsOf => String, store::plans::tags_of_plans;
+    TasksOf => Task, store::tasks::tasks_of_activities;
+    RuleTagsOf => (String, bool), store::participation::tags_of_activities;
 }
 
 impl Batch for TermsOf {
@@ -96,6 +115,31 @@ impl Batch for TermsOf {
             }
         }
         Ok(found)
+    }
+}
+
+impl Batch for RuleOf {
+    type Value = ParticipationRule;
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, ParticipationRule>, Fault> {
+        let ids: Vec<ActivityId> = keys.iter().map(|key| key.0).collect();
+        let rules = store::participation::rules_of_activities(tx, &ids).await?;
+        Ok(rules.into_iter().map(|(id, rule)| (RuleOf(id), rule)).collect())
+    }
+}
+
+impl Batch for DoneOf {
+    type Value = (i64, i64);
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, (i64, i64)>, Fault> {
+        let actor = tx.actor();
+        if actor.kind != ActorKind::Holder {
+            return Ok(HashMap::new());
+        }
+        let (ids, holder): (Vec<TaskId>, _) = (keys.iter().map(|key| key.0).collect(), HolderId::from_uuid(actor.id));
+        let day = day_of(tx.now().await?);
+        let counts = store::tasks::counts(tx, &ids, &[holder], day).await?;
+        Ok(counts.into_iter().map(|((task, _), done)| (DoneOf(task), done)).collect())
     }
 }
 

@@ -10,6 +10,9 @@
 //! it decides is pure: [`engine`] turns wishes into outcomes, [`fairness`] says byte by byte how numbers and a record's
 //! hash come about. [`verify`] makes draws again from what [`publication`] serves, and [`explain`] puts them into words.
 //!
+//! Who may draw is a matter of [`participation`], how often one of [`chances`]: those that everybody has, and those earned
+//! by a [`task`], a [`draw_code`] or the enterprise's [`grant`].
+//!
 //! A win and an airdrop's row are both a claim ([`claim`]): a numbered piece that somebody is owed, theirs once they
 //! take it up before its deadline and the ledger has moved it.
 //!
@@ -18,20 +21,25 @@
 //! [`fairness`]'s domain strings: records already written must stay verifiable.
 
 pub mod airdrop;
+pub mod chances;
 pub mod change;
 pub mod claim;
 pub mod create;
 pub mod draw;
+pub mod draw_code;
 pub mod end;
 pub mod engine;
 pub mod explain;
 pub mod fairness;
 pub mod force;
+pub mod grant;
 pub mod graphql;
 pub mod lane;
 pub mod loaders;
 pub mod model;
+pub mod participation;
 pub mod pause;
+pub mod phone_list;
 pub mod publication;
 pub mod publish;
 pub mod record;
@@ -39,6 +47,7 @@ pub mod settle;
 pub mod simulate;
 pub mod store;
 pub mod submit;
+pub mod task;
 pub mod terms;
 pub mod verify;
 pub mod window;

@@ -10,7 +10,10 @@ use uuid::Uuid;
 use crate::activities::terms::Exhaustion;
 use crate::catalog::model::{AllotmentId, CollectibleId};
 use crate::codes;
-use crate::schema::{activities, airdrops, claims, draws, prize_lots, prize_plans, prizes};
+use crate::schema::{
+    activities, activity_tasks, airdrops, chance_entries, claims, draw_code_batches, draws, participation_rules,
+    prize_lots, prize_plans, prizes,
+};
 use crate::tenancy::model::EnterpriseId;
 use crate::wallets::model::{HolderId, TransferId};
 use crate::{typed_id, words};
@@ -21,6 +24,9 @@ typed_id!(PrizeId, "prize");
 typed_id!(DrawId, "draw");
 typed_id!(ClaimId, "claim");
 typed_id!(AirdropId, "airdrop");
+typed_id!(TaskId, "task");
+typed_id!(DrawCodeBatchId, "draw_code_batch");
+typed_id!(ChanceEntryId, "chance_entry");
 
 words! {
     /// What an activity does.
@@ -212,6 +218,51 @@ words! {
     }
 }
 
+words! {
+    /// What earns chances to draw (任务).
+    pub enum TaskKind {
+        /// Following the enterprise's official account.
+        FollowAccount = "FOLLOW_ACCOUNT",
+        /// Entering a draw code (抽奖码) that the enterprise gave out.
+        DrawCode = "DRAW_CODE",
+        /// Sharing the activity.
+        Share = "SHARE",
+        /// Something in the enterprise's own system, which tells of it through the API.
+        Api = "API",
+    }
+}
+
+words! {
+    /// Why somebody's chances changed.
+    pub enum ChanceReason {
+        /// They came to the activity, which gives everybody some.
+        Joined = "JOINED",
+        /// One of the day's free draws was used.
+        Daily = "DAILY",
+        /// They followed the official account.
+        Followed = "FOLLOWED",
+        /// They entered a draw code.
+        CodeEntered = "CODE_ENTERED",
+        /// They shared the activity.
+        Shared = "SHARED",
+        /// The enterprise granted them.
+        Granted = "GRANTED",
+        /// They drew.
+        Drawn = "DRAWN",
+    }
+}
+
+impl From<TaskKind> for ChanceReason {
+    fn from(kind: TaskKind) -> Self {
+        match kind {
+            TaskKind::FollowAccount => Self::Followed,
+            TaskKind::DrawCode => Self::CodeEntered,
+            TaskKind::Share => Self::Shared,
+            TaskKind::Api => Self::Granted,
+        }
+    }
+}
+
 /// The sealed seed is no part of it: whoever reads an activity cannot read that.
 #[derive(Clone, Debug, Queryable, Selectable, Serialize)]
 #[diesel(table_name = activities)]
@@ -227,6 +278,8 @@ pub struct Activity {
     pub opens_at: DateTime<Utc>,
     pub closes_at: DateTime<Utc>,
     pub chances_per_holder: i32,
+    /// Free draws a day in Shanghai, used before chances.
+    pub daily_chances: i32,
     /// How many draws one request may make.
     pub draws_at_once: i32,
     pub draws_per_day: Option<i32>,
@@ -299,6 +352,69 @@ pub struct PrizeLot {
     pub quantity: i32,
     /// From publication on.
     pub allotment_id: Option<AllotmentId>,
+}
+
+/// What an activity asks of who wants to draw, but for tags.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Queryable, Selectable, Serialize)]
+#[diesel(table_name = participation_rules)]
+pub struct ParticipationRule {
+    pub phone_bound: bool,
+    pub real_named: bool,
+    /// Only who has drawn in no other activity of the enterprise.
+    pub first_time: bool,
+    /// Only who stands on the activity's list of phones.
+    pub listed: bool,
+    pub points_at_least: Option<i64>,
+    /// For each draw.
+    pub points_cost: Option<i64>,
+    pub holders_per_device: Option<i32>,
+    pub holders_per_address: Option<i32>,
+}
+
+/// What earns chances in an activity. It never changes.
+#[derive(Clone, Debug, Queryable, Selectable, Serialize)]
+#[diesel(table_name = activity_tasks)]
+pub struct Task {
+    pub id: TaskId,
+    pub activity_id: ActivityId,
+    pub position: i32,
+    pub kind: TaskKind,
+    pub name_chinese: String,
+    pub name_english: String,
+    pub link: Option<String>,
+    /// Each time.
+    pub chances: i32,
+    pub times_per_day: Option<i32>,
+    pub times_per_holder: Option<i32>,
+    /// Whether a holder's own word will do.
+    pub on_trust: bool,
+}
+
+/// Draw codes that were made together.
+#[derive(Clone, Debug, Queryable, Selectable, Serialize)]
+#[diesel(table_name = draw_code_batches)]
+pub struct DrawCodeBatch {
+    pub id: DrawCodeBatchId,
+    pub activity_id: ActivityId,
+    pub task_id: TaskId,
+    pub count: i32,
+    /// How many people may enter each.
+    pub uses: i32,
+    pub created_at: DateTime<Utc>,
+}
+
+/// A line of the ledger of chances.
+#[derive(Clone, Copy, Debug, Queryable, Selectable)]
+#[diesel(table_name = chance_entries)]
+pub struct ChanceEntry {
+    pub id: ChanceEntryId,
+    pub activity_id: ActivityId,
+    pub holder_id: HolderId,
+    pub reason: ChanceReason,
+    pub delta: i32,
+    /// The activity, the completed task or the draw.
+    pub subject_id: Uuid,
+    pub created_at: DateTime<Utc>,
 }
 
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -381,6 +497,24 @@ codes!(ActivityErrorCode, ActivityUserError, {
     NoChanceLeft = "NO_CHANCE_LEFT": "抽奖次数不足。" / "Not that many chances are left in this activity; read `viewerChancesLeft`.",
     NotToday = "NOT_TODAY": "今日抽奖次数已达上限，请明天再来。" / "No more draws today; come back tomorrow, which begins at midnight in Shanghai.",
     TooManyAtOnce = "TOO_MANY_AT_ONCE": "抽奖次数须为 1 到该活动允许的单次最多次数。" / "Draw at least once, and at most as often as the activity's `drawsAtOnce` allows in one request.",
+    Blocked = "BLOCKED": "您目前不能参与该企业的抽奖，请联系该企业。" / "You cannot draw with this enterprise; contact it if you do not know why.",
+    PhoneRequired = "PHONE_REQUIRED": "请先绑定手机号再抽奖。" / "Bind a mobile number first, with `holderPhoneBind`.",
+    RealNameRequired = "REAL_NAME_REQUIRED": "请先完成实名认证再抽奖。" / "Verify your real name first, with `holderVerify`.",
+    NotInvited = "NOT_INVITED": "本活动仅限指定用户参与。" / "This activity is for people whom the enterprise has chosen.",
+    NotListed = "NOT_LISTED": "您的手机号不在本活动的名单中。" / "Your mobile number is not on this activity's list; bind the one that you were invited with.",
+    NotFirstTime = "NOT_FIRST_TIME": "本活动仅限首次参与抽奖的新用户。" / "This activity is for people who have not drawn with this enterprise before.",
+    NotEnoughPoints = "NOT_ENOUGH_POINTS": "积分不足。" / "You have too few points; see `participation` for what is asked and `viewerPoints` for what you have.",
+    DeviceRequired = "DEVICE_REQUIRED": "无法识别设备，请在官方页面中参与。" / "This activity needs to know the device; send `device`, or draw from the enterprise's own page.",
+    TooManyOnDevice = "TOO_MANY_ON_DEVICE": "该设备参与本活动的用户数已达上限，请使用自己的设备。" / "As many people as may have drawn from this device; use your own.",
+    TooManyOnAddress = "TOO_MANY_ON_ADDRESS": "当前网络参与本活动的用户数已达上限，请换用移动网络再试。" / "As many people as may have drawn from this network; try again over your mobile network.",
+    TaskNotFound = "TASK_NOT_FOUND": "没有找到该任务。" / "The activity has no such task; read its `tasks`.",
+    TaskDone = "TASK_DONE": "该任务的完成次数已达上限。" / "This was done as often as it may be; read the task's `timesPerDay` and `timesPerHolder`.",
+    NotOnTrust = "NOT_ON_TRUST": "该任务由企业确认完成，请稍候。" / "The enterprise confirms this task; its server does so with `chancesGrant`.",
+    WrongCode = "WRONG_CODE": "抽奖码无效，请检查后重新输入。" / "There is no such draw code for this activity; check it and enter it again.",
+    CodeUsed = "CODE_USED": "该抽奖码已被使用。" / "This draw code was used up, or you have entered it before.",
+    TooOften = "TOO_OFTEN": "尝试过于频繁。" / "Too many attempts.",
+    HolderNotFound = "HOLDER_NOT_FOUND": "没有找到该用户。" / "There is no such holder; list yours with `holders`.",
+    ReferenceReused = "REFERENCE_REUSED": "该业务编号已用于不同的内容，请使用新的编号。" / "This reference was used for something else; give each fact a reference of its own.",
     NotEnoughStock = "NOT_ENOUGH_STOCK": "藏品未发行或库存不足。" / "That many pieces are not left, or the collectible is not issued yet; lower the quantity or issue it first.",
     ClaimExpired = "CLAIM_EXPIRED": "已超过领取期限。" / "The claim's deadline has passed.",
     AlreadyClaimed = "ALREADY_CLAIMED": "已经领取过了。" / "This was claimed already; follow its transfer.",

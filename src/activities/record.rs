@@ -1,6 +1,6 @@
 //! What a batch of draws leaves behind: the draws and their claims, the ledgers of chances and stock, keys and events.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use futures_util::try_join;
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,11 @@ use crate::activities::claim::{self, Piece};
 use crate::activities::draw::{Remembered, Wish};
 use crate::activities::engine::{Cause, Decided, Place, Step, Turn, Withheld, day_of};
 use crate::activities::fairness::Participant;
-use crate::activities::model::{ActivityId, Claim, ClaimSource, Draw, DrawId, PrizeId};
+use crate::activities::model::{ActivityId, ChanceReason, Claim, ClaimSource, Draw, DrawId, PrizeId};
+use crate::activities::participation::{Door, free_left};
 use crate::activities::store;
-use crate::activities::store::draws::{self, ChanceEntry, ChanceReason, Lane, ParticipantRow, Played, Standing};
+use crate::activities::store::draws::{self, Lane, NewChanceEntry, ParticipantRow, Played, Standing};
+use crate::activities::store::participation;
 use crate::catalog::model::{StockMove, StockReason};
 use crate::catalog::stock;
 use crate::events::model::EventType;
@@ -23,6 +25,7 @@ use crate::platform::vault::hex;
 use crate::tenancy::idempotency;
 use crate::tenancy::scope::TenantTx;
 use crate::wallets::model::HolderId;
+use crate::wallets::points;
 
 /// The operation that a draw's idempotency key is kept for.
 pub const OPERATION: &str = "activityDraw";
@@ -131,13 +134,14 @@ pub async fn record_in(
     memory: &Remembered,
     standing: &Standing,
     before: &[ParticipantRow],
-    (from, turn): (&Lane, &Turn<'_>),
+    (from, turn, door): (&Lane, &Turn<'_>, &Door<'_>),
     made: &[Made<'_>],
 ) -> Result<(), Fault> {
     let (activity, version) = (memory.rules.terms.activity, memory.rules.terms.version);
     let rows: Vec<Draw> = made.iter().map(|made| made.draw.clone()).collect();
     let claims: Vec<Claim> = made.iter().filter_map(|made| made.claim.clone()).collect();
-    let (played, entries) = played(standing, before, turn, made);
+    let (new, known, entries) = played(standing, before, turn, made);
+    let spent = spent(door, made);
     let (tallies, today) = limited_wins(memory, made);
     let moves: Vec<StockMove> =
         claims.iter().map(|claim| StockMove::award(claim.allotment_id, StockReason::Won, claim.id.uuid(), 1)).collect();
@@ -152,7 +156,8 @@ pub async fn record_in(
     let to = Lane { head: turn.head, last_draw: made.last().map(|made| made.draw.id), last_at: standing.at };
     let (firsts, ..) = try_join!(
         stock::move_in(tx, &moves),
-        draws::move_participants_in(tx, activity, &played),
+        draws::insert_participants_in(tx, activity, &new),
+        draws::move_participants_in(tx, activity, &known),
         draws::insert_chance_entries_in(tx, activity, &entries),
         draws::insert_draws_in(tx, activity, version.cast_signed(), standing.at, &rows),
         draws::add_tallies_in(tx, &tallies),
@@ -160,6 +165,8 @@ pub async fn record_in(
         store::claims::insert_claims_in(tx, &claims),
         idempotency::settle_all_in(tx, OPERATION, &keys),
         outbox::emit_all_in(tx, &events),
+        points::spend_in(tx, &spent),
+        participation::insert_origins_in(tx, activity, &door.marked),
         draws::advance_lane_in(tx, activity, from.head.next_sequence, &to),
     )?;
     // The numbers were given from the locked rows: the stock must have handed out the same.
@@ -182,46 +189,61 @@ fn keys(made: &[Made<'_>]) -> Vec<(Uuid, idempotency::IdempotencyKey, Vec<u8>, K
     wishes.map(key).collect()
 }
 
-/// What each holder drew and won, and the ledger lines of their chances that say so.
+/// What each holder drew and won, those first who are new here, and the ledger lines of their chances that say so.
 fn played(
     standing: &Standing,
     before: &[ParticipantRow],
     turn: &Turn<'_>,
     made: &[Made<'_>],
-) -> (Vec<Played>, Vec<ChanceEntry>) {
-    let known: HashSet<HolderId> = before.iter().map(|row| row.holder_id).collect();
+) -> (Vec<Played>, Vec<Played>, Vec<NewChanceEntry>) {
+    let rows: HashMap<HolderId, &ParticipantRow> = before.iter().map(|row| (row.holder_id, row)).collect();
     let day = day_of(standing.at);
-    let mut counts: BTreeMap<HolderId, (ActivityId, i32)> = BTreeMap::new();
+    let mut counts: BTreeMap<HolderId, Vec<&Draw>> = BTreeMap::new();
     for made in made {
-        counts.entry(made.draw.holder_id).or_insert((made.draw.activity_id, 0)).1 += 1;
+        counts.entry(made.draw.holder_id).or_default().push(&made.draw);
     }
-    let mut played = Vec::with_capacity(counts.len());
+    let (mut new, mut known) = (Vec::new(), Vec::new());
     let mut entries = Vec::with_capacity(counts.len() + made.len());
-    for (holder, (activity, draws)) in counts {
+    for (holder, drawn) in counts {
+        let activity = drawn[0].activity_id;
         let account = &turn.accounts[&Participant::of(activity, holder)];
-        let wins_before = before.iter().find(|row| row.holder_id == holder).map_or(0, |row| row.wins);
-        let granted = standing.chances_per_holder;
-        played.push(Played {
+        let row = rows.get(&holder);
+        let draws = i32::try_from(drawn.len()).unwrap_or(i32::MAX);
+        let (last_day, used_free) = row.map_or((day, 0), |row| (row.day, row.day_free));
+        // The day's free draws are used before chances that stay.
+        let left = free_left(standing.daily_chances, day, last_day, used_free);
+        let free = draws.min(left);
+        let joined = if row.is_none() { standing.chances_per_holder } else { 0 };
+        let entry = |reason, delta, subject| NewChanceEntry { holder, reason, delta, subject };
+        if joined > 0 {
+            entries.push(entry(ChanceReason::Joined, joined, activity.uuid()));
+        }
+        for (place, draw) in drawn.iter().enumerate() {
+            let subject = draw.id.uuid();
+            if place < free.unsigned_abs() as usize {
+                entries.push(entry(ChanceReason::Daily, 1, subject));
+            }
+            entries.push(entry(ChanceReason::Drawn, -1, subject));
+        }
+        let played = Played {
             holder,
             draws,
-            wins: account.wins.cast_signed() - wins_before,
-            granted: granted.max(draws),
+            wins: account.wins.cast_signed() - row.map_or(0, |row| row.wins),
+            granted: joined + free,
             day,
             day_draws: account.made_today.on(day).cast_signed(),
             day_wins: account.wins_today.on(day).cast_signed(),
-        });
-        if !known.contains(&holder) {
-            let (reason, subject) = (ChanceReason::Joined, activity.uuid());
-            entries.push(ChanceEntry { holder, reason, delta: granted, subject });
-        }
+            day_free: standing.daily_chances - left + free,
+        };
+        if row.is_some() { known.push(played) } else { new.push(played) }
     }
-    entries.extend(made.iter().map(|made| ChanceEntry {
-        holder: made.draw.holder_id,
-        reason: ChanceReason::Drawn,
-        delta: -1,
-        subject: made.draw.id.uuid(),
-    }));
-    (played, entries)
+    (new, known, entries)
+}
+
+/// What each draw cost in points, where draws cost any.
+fn spent(door: &Door<'_>, made: &[Made<'_>]) -> Vec<(HolderId, Uuid, i64)> {
+    let Some(cost) = door.rule.rule.points_cost else { return Vec::new() };
+    made.iter().map(|made| (made.draw.holder_id, made.draw.id.uuid(), cost)).collect()
 }
 
 type HolderWins = Vec<(PrizeId, HolderId, i32)>;

@@ -30,6 +30,7 @@ pub async fn settle(
     let remark = before.review_remark.clone();
     let mut after = change::move_in(&tx, &before, ActivityState::Settled, remark, "activitySettle").await?;
     if before.kind == ActivityKind::Draw && before.seed_commitment.is_some() {
+        store::participation::delete_origins_in(&tx, id).await?;
         let seed = force::seed(platform, &tx, id).await?;
         after = store::reveal_seed_in(&tx, id, &seed).await?;
     }

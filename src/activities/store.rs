@@ -2,23 +2,27 @@
 
 pub mod claims;
 pub mod draws;
+pub mod participation;
 pub mod plans;
+pub mod tasks;
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
-use diesel::sql_types::{Bool, Timestamptz};
-use diesel::{ExpressionMethods, IntoSql, QueryDsl, SelectableHelper, insert_into, update};
+use diesel::sql_types::{Array, Bool, Integer, Timestamptz, Uuid as SqlUuid};
+use diesel::{ExpressionMethods, IntoSql, QueryDsl, QueryableByName, SelectableHelper, insert_into, update};
 
+use crate::activities::engine::day_of;
 use crate::activities::fairness::Seed;
 use crate::activities::model::{
     Activity, ActivityId, ActivityKind, ActivityState, Airdrop, AirdropId, AirdropState, PrizeId,
 };
 use crate::paged;
+use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
-use crate::schema::{activities, airdrops, participants};
+use crate::schema::{activities, airdrops};
 use crate::tenancy::model::EnterpriseId;
 use crate::tenancy::scope::{HouseTx, TenantTx};
 use crate::wallets::model::HolderId;
@@ -31,6 +35,7 @@ pub struct NewActivity<'a> {
     pub opens_at: DateTime<Utc>,
     pub closes_at: DateTime<Utc>,
     pub chances_per_holder: i32,
+    pub daily_chances: i32,
     pub draws_at_once: i32,
     pub draws_per_day: Option<i32>,
     pub wins_per_holder: Option<i32>,
@@ -50,6 +55,7 @@ pub async fn insert_activity_in(tx: &TenantTx, new: &NewActivity<'_>) -> Result<
         activities::opens_at.eq(new.opens_at),
         activities::closes_at.eq(new.closes_at),
         activities::chances_per_holder.eq(new.chances_per_holder),
+        activities::daily_chances.eq(new.daily_chances),
         activities::draws_at_once.eq(new.draws_at_once),
         activities::draws_per_day.eq(new.draws_per_day),
         activities::wins_per_holder.eq(new.wins_per_holder),
@@ -207,20 +213,37 @@ pub async fn due_for_settlement(tx: &TenantTx, limit: i64) -> Result<Vec<Activit
     .await
 }
 
-/// How many chances this holder has left in each activity that they have drawn in.
+#[derive(QueryableByName)]
+struct ChancesRow {
+    #[diesel(sql_type = SqlUuid)]
+    id: ActivityId,
+    #[diesel(sql_type = Integer)]
+    left: i32,
+}
+
+/// How often this holder may still draw in each of these activities, today's free draws among them.
 pub async fn chances_of_holder(
     tx: &TenantTx,
     holder: HolderId,
     ids: &[ActivityId],
 ) -> Result<HashMap<ActivityId, i32>, Fault> {
-    let rows: Vec<(ActivityId, i32)> = tx
+    let day = day_of(tx.now().await?);
+    let rows: Vec<ChancesRow> = tx
         .load(
-            participants::table
-                .filter(participants::tenant_id.eq(tx.tenant()))
-                .filter(participants::holder_id.eq(holder))
-                .filter(participants::activity_id.eq_any(ids.to_vec()))
-                .select((participants::activity_id, participants::granted - participants::used)),
+            statement(
+                "SELECT activity.id,
+                        coalesce(known.granted - known.used, activity.chances_per_holder)
+                        + greatest(activity.daily_chances - CASE WHEN known.day = $4 THEN known.day_free ELSE 0 END, 0) AS left
+                   FROM activities AS activity
+                   LEFT JOIN participants AS known
+                     ON known.tenant_id = activity.tenant_id AND known.activity_id = activity.id AND known.holder_id = $2
+                  WHERE activity.tenant_id = $1 AND activity.id = ANY($3)",
+            )
+            .bind::<SqlUuid, _>(tx.tenant())
+            .bind::<SqlUuid, _>(holder)
+            .bind::<Array<SqlUuid>, _>(ids.to_vec())
+            .bind::<Integer, _>(day),
         )
         .await?;
-    Ok(rows.into_iter().collect())
+    Ok(rows.into_iter().map(|row| (row.id, row.left)).collect())
 }

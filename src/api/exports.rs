@@ -1,13 +1,13 @@
-//! What is handed out as a file: the audit log, a line of JSON for each record.
+//! What is handed out as a file: the audit log, a line of JSON for each record; draw codes, one a line.
 //!
-//! The body is made while it is sent, page by page, each in a transaction of its own: memory does not depend on how much
+//! The log's body is made while it is sent, page by page, each in a transaction of its own: memory does not depend on how much
 //! there is, and a slow reader holds no connection. At each page the gate is asked again, so that a stream does not
 //! outlive its token. A stream that broke off is taken up again after the last number that arrived.
 
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde_json::json;
 
+use crate::activities::draw_code;
 use crate::api::gate::TokenGate;
 use crate::api::transport::{Call, Knock, REQUEST_ID};
 use crate::platform::address::Block;
@@ -32,22 +33,45 @@ pub struct Exports {
 }
 
 pub fn router(exports: Exports) -> Router {
-    Router::new().route("/exports/audit.ndjson", get(audit)).with_state(exports)
+    Router::new()
+        .route("/exports/audit.ndjson", get(audit))
+        .route("/exports/draw-codes/{batch}", get(draw_codes))
+        .with_state(exports)
 }
 
 /// `GET /exports/audit.ndjson?after=<sequence>`
 async fn audit(State(exports): State<Exports>, request: Request) -> Response {
     let call = Call::of(request.into_parts().0);
-    let mut response = match begin(&exports, &call).await {
+    let body = begin(&exports, &call).await;
+    answer(&call, "audit.ndjson", "application/x-ndjson", body)
+}
+
+/// `GET /exports/draw-codes/<batch>.csv`
+async fn draw_codes(State(exports): State<Exports>, Path(name): Path<String>, request: Request) -> Response {
+    let call = Call::of(request.into_parts().0);
+    let body = codes(&exports, &call, &name).await;
+    answer(&call, "draw-codes.csv", "text/csv; charset=utf-8", body)
+}
+
+async fn codes(exports: &Exports, call: &Call, name: &str) -> Result<Body, Fault> {
+    let knock = call.knock(call.bearer()?, &exports.proxies);
+    let scope = enterprise(exports.gate.identify(knock).await?.caller)?;
+    let batch = name.strip_suffix(".csv").and_then(|id| id.parse().ok()).ok_or(Fault::NotFound)?;
+    let codes = draw_code::file(&exports.gate.platform, &scope, batch).await?.ok_or(Fault::NotFound)?;
+    Ok(Body::from(format!("code\r\n{}\r\n", codes.join("\r\n"))))
+}
+
+fn answer(call: &Call, name: &str, media_type: &'static str, body: Result<Body, Fault>) -> Response {
+    let mut response = match body {
         Ok(body) => {
             let headers = [
-                (header::CONTENT_TYPE, "application/x-ndjson"),
-                (header::CACHE_CONTROL, "no-store"),
-                (header::CONTENT_DISPOSITION, "attachment; filename=\"audit.ndjson\""),
+                (header::CONTENT_TYPE, media_type.to_owned()),
+                (header::CACHE_CONTROL, "no-store".to_owned()),
+                (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
             ];
             (StatusCode::OK, headers, body).into_response()
         }
-        Err(fault) => refuse(&fault, &call),
+        Err(fault) => refuse(&fault, call),
     };
     if let Ok(id) = HeaderValue::from_str(&call.request_id.0) {
         response.headers_mut().insert(REQUEST_ID.clone(), id);
@@ -73,17 +97,18 @@ async fn begin(exports: &Exports, call: &Call) -> Result<Body, Fault> {
 }
 
 async fn page(gate: &TokenGate, knock: &Knock, after: i64) -> Result<Vec<Line>, Fault> {
-    let caller = gate.identify(knock.clone()).await?.caller;
-    let scope: TenantScope = match &caller {
-        Caller::Enterprise(scope) => scope.clone(),
-        Caller::House(scope) => scope.as_enterprise(),
-        Caller::Anonymous => return Err(Fault::NO_TOKEN),
-        Caller::Holder(_) | Caller::Person(_) => {
-            return Err(Fault::wrong_caller("企业的令牌", "a token of the enterprise"));
-        }
-    };
+    let scope = enterprise(gate.identify(knock.clone()).await?.caller)?;
     scope.require(Permission::AuditRead)?;
     lines_after(&gate.platform, &scope, after).await
+}
+
+fn enterprise(caller: Caller) -> Result<TenantScope, Fault> {
+    match caller {
+        Caller::Enterprise(scope) => Ok(scope),
+        Caller::House(scope) => Ok(scope.as_enterprise()),
+        Caller::Anonymous => Err(Fault::NO_TOKEN),
+        Caller::Holder(_) | Caller::Person(_) => Err(Fault::wrong_caller("企业的令牌", "a token of the enterprise")),
+    }
 }
 
 fn written(lines: &[Line]) -> Result<Bytes, Fault> {
@@ -111,6 +136,7 @@ fn after_of(query: &str) -> Result<i64, Fault> {
 fn refuse(fault: &Fault, call: &Call) -> Response {
     let status = match fault {
         Fault::BadRequest(_) => StatusCode::BAD_REQUEST,
+        Fault::NotFound => StatusCode::NOT_FOUND,
         Fault::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
         Fault::Forbidden(_) | Fault::OutOfScope(_) | Fault::WrongCaller(_) | Fault::Inactive(_) => {
             StatusCode::FORBIDDEN

@@ -2,7 +2,7 @@
 
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
-use crate::activities::graphql::{ActivitiesMutation, ActivitiesQuery};
+use crate::activities::graphql::{ActivitiesMutation, ActivitiesQuery, ChancesMutation, ChancesQuery};
 use crate::api::node::NodeQuery;
 use crate::api::review::{ReviewMutation, ReviewQuery};
 use crate::catalog::graphql::designs::DesignMutation;
@@ -13,6 +13,7 @@ use crate::events::graphql::{EventsQuery, EventsSubscription};
 use crate::ledger::graphql::LedgerQuery;
 use crate::sales::graphql::{SalesMutation, SalesQuery};
 use crate::tenancy::graphql::{TenancyMutation, TenancyQuery};
+use crate::wallets::graphql::points::{PointsMutation, PointsQuery};
 use crate::wallets::graphql::{WalletsMutation, WalletsQuery};
 use crate::wallets::subscription::WalletsSubscription;
 
@@ -25,8 +26,10 @@ pub struct Query(
     CatalogQuery,
     MediaQuery,
     ActivitiesQuery,
+    ChancesQuery,
     SalesQuery,
     WalletsQuery,
+    PointsQuery,
     LedgerQuery,
     EventsQuery,
 );
@@ -40,8 +43,10 @@ pub struct Mutation(
     DesignMutation,
     MediaMutation,
     ActivitiesMutation,
+    ChancesMutation,
     SalesMutation,
     WalletsMutation,
+    PointsMutation,
 );
 
 /// What can be followed.

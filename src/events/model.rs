@@ -16,6 +16,8 @@ stored_words! {
         CollectibleChanged = "collectible.changed",
         /// An activity was created, reviewed, published, paused or ended.
         ActivityChanged = "activity.changed",
+        /// Somebody earned chances to draw.
+        ChancesGranted = "chances.granted",
         /// Somebody drew.
         DrawRecorded = "draw.recorded",
         /// A claim was made, taken up, delivered or lapsed.

@@ -6,6 +6,8 @@ mod viewer;
 pub mod wallet;
 pub mod wechat;
 
+pub mod points;
+
 use std::sync::Arc;
 
 use async_graphql::{Context, InputObject, MergedObject, Object, Result, SimpleObject};

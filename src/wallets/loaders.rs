@@ -45,3 +45,17 @@ impl Batch for TagsOf {
         Ok(tags.into_iter().map(|(holder, tags)| (TagsOf(holder), tags)).collect())
     }
 }
+
+/// How many points a holder has. Nothing for who never had any.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PointsOf(pub HolderId);
+
+impl Batch for PointsOf {
+    type Value = i64;
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, i64>, Fault> {
+        let holders: Vec<HolderId> = keys.iter().map(|key| key.0).collect();
+        let balances = store::points::balances(tx, &holders).await?;
+        Ok(balances.into_iter().map(|(holder, balance)| (PointsOf(holder), balance)).collect())
+    }
+}

@@ -20,6 +20,7 @@ pub mod loaders;
 pub mod model;
 pub mod person;
 pub mod phone_bind;
+pub mod points;
 pub mod real_name;
 pub mod reconcile;
 pub mod reveal;

@@ -7,13 +7,14 @@ use uuid::Uuid;
 
 use crate::catalog::model::CollectibleId;
 use crate::codes;
-use crate::schema::{holders, items, transfers, wechat_apps};
+use crate::schema::{holders, items, point_entries, transfers, wechat_apps};
 pub use crate::tenancy::model::HolderId;
 use crate::{stored_words, typed_id, words};
 
 typed_id!(ItemId, "item");
 typed_id!(TransferId, "transfer");
 typed_id!(WeChatAppId, "wechatapp");
+typed_id!(PointEntryId, "point_entry");
 
 words! {
     /// What set a transfer going.
@@ -47,6 +48,31 @@ words! {
         /// Withdrawn before it reached the ledger.
         Cancelled = "CANCELLED",
     }
+}
+
+words! {
+    /// Why somebody's points changed.
+    pub enum PointReason {
+        /// The enterprise gave some or took some.
+        Adjusted = "ADJUSTED",
+        /// They paid for a draw.
+        Drawn = "DRAWN",
+    }
+}
+
+/// A line of the ledger of points. A balance is the sum of its entries.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = point_entries)]
+pub struct PointEntry {
+    pub id: PointEntryId,
+    pub holder_id: HolderId,
+    pub reason: PointReason,
+    pub delta: i64,
+    /// The enterprise's own name for what it did.
+    pub reference: Option<String>,
+    /// The draw that it was spent on.
+    pub subject_id: Option<Uuid>,
+    pub created_at: DateTime<Utc>,
 }
 
 words! {
@@ -210,6 +236,8 @@ codes!(WalletErrorCode, WalletUserError, {
     TransferNotFound = "TRANSFER_NOT_FOUND": "没有找到该转移，可用 `transfers` 列出。" / "There is no such transfer; list them with `transfers`.",
     TooLate = "TOO_LATE": "转移已提交上链，无法撤销。" / "The transfer has reached the ledger and cannot be withdrawn.",
     PartnerUserConflict = "PARTNER_USER_CONFLICT": "该客户编号与该手机号属于不同的用户，请核对，或只用其中之一登记。" / "This customer number and this phone belong to different holders; check both, or sign the person on by one of them alone.",
+    NotEnoughPoints = "NOT_ENOUGH_POINTS": "积分余额不足，不能扣减。" / "The holder has fewer points than that; take off no more than the balance.",
+    ReferenceReused = "REFERENCE_REUSED": "该业务编号已用于不同的内容，请使用新的编号。" / "This reference was used for something else; give each fact a reference of its own.",
     IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "该幂等键已用于不同的输入，新的请求请换一个新键。" / "This idempotency key was used for another input; send a new key for a new intent.",
 });
 
@@ -242,6 +270,8 @@ codes!(HolderErrorCode, HolderUserError, {
     OrderOpen = "ORDER_OPEN": "还有未完结的订单，请先支付或取消，或等其完结。" / "An order is still open; pay or cancel it, or wait until it is fulfilled.",
     ClaimOpen = "CLAIM_OPEN": "还有未完成的领取，请先领取，或等其到账或到期。" / "A claim is still pending or under way; take it up, or wait until it is delivered or lapses.",
     TransferOpen = "TRANSFER_OPEN": "还有正在进行的转移，请等其结束。" / "A transfer is still under way; wait until it ends.",
+    NotEnoughPoints = "NOT_ENOUGH_POINTS": "积分余额不足，不能扣减。" / "The holder has fewer points than that; take off no more than the balance.",
+    ReferenceReused = "REFERENCE_REUSED": "该业务编号已用于不同的内容，请使用新的编号。" / "This reference was used for something else; give each fact a reference of its own.",
     IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "该幂等键已用于不同的输入，新的请求请换一个新键。" / "This idempotency key was used for another input; send a new key for a new intent.",
 });
 

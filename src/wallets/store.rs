@@ -3,6 +3,7 @@
 pub mod codes;
 pub mod identities;
 pub mod personal;
+pub mod points;
 pub mod positions;
 pub mod tags;
 pub mod transfers;

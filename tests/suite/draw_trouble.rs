@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 use minthouse::activities::draw::{self, Wish};
 use minthouse::activities::model::{ActivityId, DrawId};
+use minthouse::activities::participation::Origin;
 use minthouse::tenancy::idempotency;
 use minthouse::tenancy::model::HolderId;
 use serde_json::{Value, json};
@@ -37,6 +38,7 @@ fn wish(person: &Person, times: i32) -> Wish {
         holder: holder(person),
         client_seed: "s".into(),
         times,
+        origin: Origin::default(),
         key: key().parse().expect("a key"),
         input_hash: idempotency::input_hash(&times).expect("it can be hashed"),
     }

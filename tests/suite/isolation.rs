@@ -11,6 +11,7 @@ use minthouse::platform::id;
 use minthouse::tenancy::permission::Role;
 use serde_json::{Value, json};
 
+use crate::draws::published;
 use crate::support::app::{TestApp, text};
 use crate::support::desk::INVITE;
 use crate::support::media::png;
@@ -146,6 +147,15 @@ const TABLE: &[Line] = &[
     ("Mutation.activitySettle", Operator(Some(Finance)), "mutation { activitySettle(input: {id: \"@draft\"}) { activity { id } userErrors { code } } }"),
     ("Mutation.activitySimulate", Operator(Some(Finance)), "mutation { activitySimulate(input: {id: \"@activity\", draws: 10}) { simulation { points { draws } } userErrors { code } } }"),
     ("Mutation.activityDraw", Holder, "mutation { activityDraw(input: {activityId: \"@activity\", idempotencyKey: \"@key\"}) { draw { id } userErrors { code } } }"),
+    ("Mutation.taskComplete", Holder, "mutation { taskComplete(input: {taskId: \"@task\", idempotencyKey: \"@key\"}) { chances userErrors { code } } }"),
+    ("Mutation.drawCodeEnter", Holder, "mutation { drawCodeEnter(input: {activityId: \"@tasked\", code: \"SUMMER\", idempotencyKey: \"@key\"}) { chances userErrors { code } } }"),
+    ("Mutation.chancesGrant", Operator(Some(Finance)), "mutation { chancesGrant(input: {taskId: \"@task\", grants: [{holderId: \"@holder\", reference: \"@key\"}], idempotencyKey: \"@key\"}) { grants { chances } userErrors { code } } }"),
+    ("Mutation.drawCodesGenerate", Operator(Some(Auditor)), "mutation { drawCodesGenerate(input: {taskId: \"@coded\", count: 1, word: \"SUMMER\", idempotencyKey: \"@key\"}) { batch { id } userErrors { code } } }"),
+    ("Mutation.participationPhonesChange", Operator(Some(Finance)), "mutation { participationPhonesChange(input: {activityId: \"@activity\", add: [\"13900000004\"]}) { count userErrors { code } } }"),
+    ("Mutation.blockedPhonesChange", Operator(Some(Auditor)), "mutation { blockedPhonesChange(input: {add: [\"13900000004\"]}) { count userErrors { code } } }"),
+    ("Mutation.pointsAdjust", Operator(Some(Finance)), "mutation { pointsAdjust(input: {adjustments: [{holderId: \"@holder\", delta: 1, reference: \"@key\"}], idempotencyKey: \"@key\"}) { adjusted { balance } userErrors { code } } }"),
+    ("Query.chanceEntries", Either(None), "{ chanceEntries(first: 100) { totalCount nodes { id delta } } }"),
+    ("Query.pointEntries", Either(Some(Finance)), "{ pointEntries(first: 100) { totalCount nodes { id delta } } }"),
     ("Mutation.claimTake", Holder, "mutation { claimTake(input: {id: \"@claim\", idempotencyKey: \"@key\"}) { claim { id } userErrors { code } } }"),
     ("Mutation.airdropStart", Operator(Some(Finance)), "mutation { airdropStart(input: {activityId: \"@dropping\", prizeId: \"@prize\", phones: [\"13900000001\"], idempotencyKey: \"@key\"}) { airdrop { id } userErrors { code } } }"),
     ("Query.wallet", Person, "{ wallet { memberships { itemCount holder { id } enterprise { slug } } } }"),
@@ -244,6 +254,12 @@ impl Stage {
             "INSERT INTO sso_connections (tenant_id, id, name, issuer, client_id, scopes, role_claim, roles)
              VALUES ('{tenant}', '{connection}', 'P', 'https://id.example', 'us', 'openid', 'roles', '{{}}')"
         ));
+        let tasks = json!([
+            { "kind": "SHARE", "name": { "chinese": "分享", "english": "Share" }, "timesPerDay": 9 },
+            { "kind": "DRAW_CODE", "name": { "chinese": "抽奖码", "english": "Code" } }]);
+        let tasked = published(&app, json!({ "prizes": [prize_of(&collectible, Some(1), 1)], "tasks": tasks })).await;
+        let query = "query($id: ID!) { activity(id: $id) { tasks { id } } }";
+        let tasks = app.ok(Some(&owner), query, json!({ "id": tasked })).await["activity"]["tasks"].take();
         app.settle().await;
 
         let first = async |query: &str| {
@@ -264,6 +280,7 @@ impl Stage {
             ("@collectible", collectible),
             ("@document", document),
             ("@media", media),
+            ("@coded", text(&tasks[1]["id"])),
             ("@connection", id::format("connection", connection)),
             ("@draft", text(&draft["id"])),
             ("@draw", first("{ draws { nodes { id } } }").await),
@@ -281,6 +298,8 @@ impl Stage {
             ("@sale", sale.0),
             ("@secret", text(&client["secretId"])),
             ("@ssokey", sso_key),
+            ("@task", text(&tasks[0]["id"])),
+            ("@tasked", tasked),
             ("@wechat", text(&wechat)),
         ]);
         Self { app, ids, holder: person.token }

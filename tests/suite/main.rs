@@ -5,6 +5,7 @@ mod benches;
 mod branches;
 mod campaign;
 mod catalogue;
+mod chances;
 mod clients;
 mod designs;
 mod draw_trouble;

@@ -23,6 +23,8 @@ use crate::support::tenants::{CREDIT_CODE, SUSPEND, branch_of, pdf, registration
 #[rustfmt::skip]
 const ELSEWHERE: &[&str] = &[
     "node", "nodes", "events", "eventTypes",
+    "blockedPhonesChange", "chanceEntries", "chancesGrant", "drawCodeEnter", "drawCodesGenerate", "participationPhonesChange",
+    "pointEntries", "pointsAdjust", "taskComplete",
     "activities", "activity", "activityCreate", "activityDraw", "activityEnd", "activityPause", "activityPublish",
     "activityResume", "activitySettle", "activitySimulate", "activitySubmit", "airdrop", "airdropStart", "claimTake", "claims", "drawExplain",
     "draws", "holderTagsChange",

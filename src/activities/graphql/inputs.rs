@@ -3,9 +3,12 @@
 use async_graphql::InputObject;
 use chrono::{DateTime, Utc};
 
+use super::chances::{ParticipationRuleInput, TaskInput};
 use crate::activities::create::{ActivityRequest, Limits, LotRequest, PlanRequest, PrizeRequest};
 use crate::activities::model::{ActivityId, ActivityKind, ClaimId, PrizeId};
+use crate::activities::participation::Rule;
 use crate::activities::simulate::SimulationRequest;
+use crate::activities::task::TaskRequest;
 use crate::activities::terms::Exhaustion;
 use crate::api::text::LocalizedTextInput;
 use crate::catalog::model::CollectibleId;
@@ -23,8 +26,17 @@ pub struct ActivityCreateInput {
     pub opens_at: DateTime<Utc>,
     /// When its window closes; later than it opens.
     pub closes_at: DateTime<Utc>,
-    /// How often each holder may draw, 1 to 1000; 1 if left out. Only for kind `DRAW`, as are all limits.
+    /// How many chances each holder has from the outset, 0 to 1000; 1 if left out. Only for kind `DRAW`, as are all limits,
+    /// rules and tasks.
     pub chances_per_holder: Option<i32>,
+    /// How many draws a day in Shanghai are free, 0 to 1000. They are used before chances, and those of one day are gone
+    /// with it.
+    pub daily_chances: Option<i32>,
+    /// What is asked of who wants to draw.
+    pub participation: Option<ParticipationRuleInput>,
+    /// What earns chances, at most 20.
+    #[graphql(default)]
+    pub tasks: Vec<TaskInput>,
     /// How many draws one request may make, 1 to 10; 1 if left out.
     pub draws_at_once: Option<i32>,
     /// How often each holder may draw on one day in Shanghai, 1 to 1000.
@@ -121,6 +133,9 @@ impl From<ActivityCreateInput> for ActivityRequest {
             opens_at: input.opens_at,
             closes_at: input.closes_at,
             chances_per_holder: input.chances_per_holder,
+            daily_chances: input.daily_chances,
+            participation: input.participation.map(Rule::from).unwrap_or_default(),
+            tasks: input.tasks.into_iter().map(TaskRequest::from).collect(),
             limits: Limits {
                 draws_at_once: input.draws_at_once,
                 draws_per_day: input.draws_per_day,
@@ -229,6 +244,9 @@ pub struct ActivityDrawInput {
     /// How many draws to make in a row, all or none (连抽): at most the activity's `drawsAtOnce`.
     #[graphql(default = 1)]
     pub times: i32,
+    /// What the page calls the phone, 8 to 128 visible ASCII characters, the same each time. Needed where
+    /// `participation.holdersPerDevice` is set; otherwise it is not looked at.
+    pub device: Option<String>,
     /// The same key and input give the first result again.
     pub idempotency_key: String,
 }

@@ -17,6 +17,7 @@ use crate::activities::create::{self, ActivityRequest};
 use crate::activities::draw::{self, DrawRequest};
 use crate::activities::lane::Lanes;
 use crate::activities::model::{Activity, ActivityUserError};
+use crate::activities::participation::Origin;
 use crate::activities::simulate::{self, SimulationRequest};
 use crate::activities::{claim, end, pause, publish, settle, submit};
 use crate::api::context::ContextExt;
@@ -181,6 +182,7 @@ impl ActivitiesMutation {
             activity: input.activity_id,
             client_seed: input.client_seed.unwrap_or_default(),
             times: input.times,
+            origin: Origin { device: input.device, address: ctx.request().visit.address },
         };
         let lanes = ctx.data_unchecked::<Arc<Lanes>>();
         let outcome =

@@ -3,8 +3,9 @@
 use async_graphql::{Context, Object, Result};
 use chrono::{DateTime, Utc};
 
+use super::chances::{ParticipationRuleObject, TaskObject, rule_of};
 use super::plans::{PrizeObject, PrizePlanObject, prizes_of};
-use crate::activities::loaders::{ChancesOf, PlansOf};
+use crate::activities::loaders::{ChancesOf, PlansOf, TasksOf};
 use crate::activities::model::{
     Activity, ActivityId, ActivityKind, ActivityPhase, ActivityState, Airdrop, AirdropId, AirdropState, Claim, ClaimId,
     ClaimSource, ClaimState,
@@ -18,6 +19,7 @@ use crate::platform::vault::hex;
 use crate::tenancy::scope::Caller;
 use crate::wallets::graphql::{HolderObject, TransferObject, find_holder};
 use crate::wallets::item::serial_text;
+use crate::wallets::loaders::PointsOf;
 
 pub struct ActivityObject(pub Activity);
 
@@ -54,9 +56,25 @@ impl ActivityObject {
         self.0.closes_at
     }
 
-    /// How often each holder may draw. 0 where nobody draws.
+    /// How many chances each holder has from the outset. 0 where nobody draws.
     async fn chances_per_holder(&self) -> i32 {
         self.0.chances_per_holder
+    }
+
+    /// How many draws a day in Shanghai are free, and used before chances.
+    async fn daily_chances(&self) -> i32 {
+        self.0.daily_chances
+    }
+
+    /// What is asked of who wants to draw.
+    async fn participation(&self, ctx: &Context<'_>) -> Result<ParticipationRuleObject> {
+        rule_of(ctx, self.0.id).await
+    }
+
+    /// What earns chances, by position; at most twenty.
+    async fn tasks(&self, ctx: &Context<'_>) -> Result<Vec<TaskObject>> {
+        let tasks = ctx.loaders().one(TasksOf(self.0.id)).await.map_err(raise)?.unwrap_or_default();
+        Ok(tasks.into_iter().map(TaskObject).collect())
     }
 
     /// How many days a claim from it stays open.
@@ -132,7 +150,13 @@ impl ActivityObject {
         }
     }
 
-    /// How often the holder who asks may still draw. Nothing where the caller is no holder, or nobody draws.
+    /// How many points the holder who asks has with the enterprise. Nothing where the caller is no holder.
+    async fn viewer_points(&self, ctx: &Context<'_>) -> Result<Option<i64>> {
+        let Caller::Holder(scope) = &ctx.request().caller else { return Ok(None) };
+        Ok(Some(ctx.loaders().one(PointsOf(scope.holder())).await.map_err(raise)?.unwrap_or(0)))
+    }
+
+    /// How often the holder who asks may still draw, today's free draws among them. Nothing where the caller is no holder, or nobody draws.
     async fn viewer_chances_left(&self, ctx: &Context<'_>) -> Result<Option<i32>> {
         if self.0.kind != ActivityKind::Draw || !matches!(ctx.request().caller, Caller::Holder(_)) {
             return Ok(None);

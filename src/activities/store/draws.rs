@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, BigInt, Binary, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::pg::Pg;
+use diesel::query_builder::{QueryFragment, QueryId};
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel::{
     ExpressionMethods, QueryDsl, Queryable, QueryableByName, Selectable, SelectableHelper, insert_into, update,
 };
@@ -11,14 +13,15 @@ use uuid::Uuid;
 
 use crate::activities::engine::Head;
 use crate::activities::fairness::Hash;
-use crate::activities::model::{ActivityId, ActivityKind, ActivityState, Draw, DrawId, PrizeId, PrizePlanId, Window};
+use crate::activities::model::{
+    ActivityId, ActivityKind, ActivityState, ChanceReason, Draw, DrawId, PrizeId, PrizePlanId, Window,
+};
 use crate::paged;
 use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::id;
 use crate::platform::page::Page;
 use crate::schema::{activities, draw_lanes, draws};
-use crate::stored_words;
 use crate::tenancy::scope::TenantTx;
 use crate::wallets::model::HolderId;
 
@@ -104,12 +107,17 @@ pub struct Standing {
     #[diesel(sql_type = Integer)]
     pub chances_per_holder: i32,
     #[diesel(sql_type = Integer)]
+    pub daily_chances: i32,
+    #[diesel(sql_type = Integer)]
     pub draws_at_once: i32,
     #[diesel(sql_type = Integer)]
     pub claim_days: i32,
     /// Of the terms in force.
     #[diesel(sql_type = Integer)]
     pub terms_version: i32,
+    /// Whether the enterprise has blocked anybody.
+    #[diesel(sql_type = Bool)]
+    pub blocks: bool,
 }
 
 impl Standing {
@@ -123,8 +131,9 @@ impl Standing {
 pub async fn standing(tx: &TenantTx, activity: ActivityId, last_at: DateTime<Utc>) -> Result<Standing, Fault> {
     tx.one::<Standing, _, _>(
         statement(
-            "SELECT kind, state, opens_at, closes_at, greatest(clock_timestamp(), $3) AS at, chances_per_holder, draws_at_once, claim_days,
-                    coalesce((SELECT max(version) FROM draw_terms WHERE tenant_id = $1 AND activity_id = $2), 0) AS terms_version
+            "SELECT kind, state, opens_at, closes_at, greatest(clock_timestamp(), $3) AS at, chances_per_holder, daily_chances, draws_at_once, claim_days,
+                    coalesce((SELECT max(version) FROM draw_terms WHERE tenant_id = $1 AND activity_id = $2), 0) AS terms_version,
+                    EXISTS (SELECT FROM blocked_phones WHERE tenant_id = $1) AS blocks
                FROM activities WHERE tenant_id = $1 AND id = $2",
         )
         .bind::<SqlUuid, _>(tx.tenant())
@@ -164,6 +173,8 @@ pub struct ParticipantRow {
     pub day_draws: i32,
     #[diesel(sql_type = Integer)]
     pub day_wins: i32,
+    #[diesel(sql_type = Integer)]
+    pub day_free: i32,
 }
 
 /// Who of these has drawn here before, locked in the order of their IDs.
@@ -174,7 +185,7 @@ pub async fn lock_participants_in(
 ) -> Result<Vec<ParticipantRow>, Fault> {
     tx.load(
         statement(
-            "SELECT holder_id, granted, used, wins, day, day_draws, day_wins FROM participants
+            "SELECT holder_id, granted, used, wins, day, day_draws, day_wins, day_free FROM participants
               WHERE tenant_id = $1 AND activity_id = $2 AND holder_id = ANY($3)
               ORDER BY holder_id FOR NO KEY UPDATE",
         )
@@ -191,34 +202,72 @@ pub struct Played {
     pub holder: HolderId,
     pub draws: i32,
     pub wins: i32,
-    /// On joining. For who is not new here it only has to be no less than `draws`: the row keeps its own.
+    /// Chances that they were given on the way.
     pub granted: i32,
     /// The day, and how much of it there is by now.
     pub day: i32,
     pub day_draws: i32,
     pub day_wins: i32,
+    pub day_free: i32,
 }
 
-/// Counts draws and wins. The table's check refuses more draws than chances were granted.
+/// Writes down who drew here for the first time. One who was given chances meanwhile is there already, and that is
+/// contention: the next try knows them.
+pub async fn insert_participants_in(tx: &TenantTx, activity: ActivityId, played: &[Played]) -> Result<(), Fault> {
+    if played.is_empty() {
+        return Ok(());
+    }
+    let statement = played_by(
+        "INSERT INTO participants (tenant_id, activity_id, holder_id, used, wins, granted, day, day_draws, day_wins, day_free)
+         SELECT $1, $2, change.* FROM unnest($3, $4, $5, $6, $7, $8, $9, $10) AS change
+         ON CONFLICT DO NOTHING",
+        tx,
+        activity,
+        played,
+    );
+    match tx.execute(statement).await? {
+        new if new == played.len() => Ok(()),
+        new => Err(Fault::Contended(anyhow::anyhow!("{new} of {} participants were new", played.len()))),
+    }
+}
+
+/// Counts draws, wins and chances of who is known here. The table's check refuses more draws than chances.
 pub async fn move_participants_in(tx: &TenantTx, activity: ActivityId, played: &[Played]) -> Result<(), Fault> {
-    let column = |pick: fn(&Played) -> i32| played.iter().map(pick).collect::<Vec<i32>>();
-    let statement = statement(
-        "INSERT INTO participants (tenant_id, activity_id, holder_id, used, wins, granted, day, day_draws, day_wins)
-         SELECT $1, $2, change.* FROM unnest($3, $4, $5, $6, $7, $8, $9) AS change
-         ON CONFLICT (tenant_id, activity_id, holder_id) DO UPDATE
-            SET used = participants.used + excluded.used, wins = participants.wins + excluded.wins,
-                day = excluded.day, day_draws = excluded.day_draws, day_wins = excluded.day_wins",
-    )
-    .bind::<SqlUuid, _>(tx.tenant())
-    .bind::<SqlUuid, _>(activity)
-    .bind::<Array<SqlUuid>, _>(played.iter().map(|change| change.holder).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(column(|change| change.draws))
-    .bind::<Array<Integer>, _>(column(|change| change.wins))
-    .bind::<Array<Integer>, _>(column(|change| change.granted))
-    .bind::<Array<Integer>, _>(column(|change| change.day))
-    .bind::<Array<Integer>, _>(column(|change| change.day_draws))
-    .bind::<Array<Integer>, _>(column(|change| change.day_wins));
+    if played.is_empty() {
+        return Ok(());
+    }
+    let statement = played_by(
+        "UPDATE participants AS known
+            SET used = known.used + change.draws, wins = known.wins + change.wins, granted = known.granted + change.granted,
+                day = change.day, day_draws = change.day_draws, day_wins = change.day_wins, day_free = change.day_free
+           FROM unnest($3, $4, $5, $6, $7, $8, $9, $10)
+                AS change (holder_id, draws, wins, granted, day, day_draws, day_wins, day_free)
+          WHERE known.tenant_id = $1 AND known.activity_id = $2 AND known.holder_id = change.holder_id",
+        tx,
+        activity,
+        played,
+    );
     tx.execute_exactly(played.len(), statement).await
+}
+
+fn played_by(
+    text: &'static str,
+    tx: &TenantTx,
+    activity: ActivityId,
+    played: &[Played],
+) -> impl QueryFragment<Pg> + QueryId + Send {
+    let column = |pick: fn(&Played) -> i32| played.iter().map(pick).collect::<Vec<i32>>();
+    statement(text)
+        .bind::<SqlUuid, _>(tx.tenant())
+        .bind::<SqlUuid, _>(activity)
+        .bind::<Array<SqlUuid>, _>(played.iter().map(|change| change.holder).collect::<Vec<_>>())
+        .bind::<Array<Integer>, _>(column(|change| change.draws))
+        .bind::<Array<Integer>, _>(column(|change| change.wins))
+        .bind::<Array<Integer>, _>(column(|change| change.granted))
+        .bind::<Array<Integer>, _>(column(|change| change.day))
+        .bind::<Array<Integer>, _>(column(|change| change.day_draws))
+        .bind::<Array<Integer>, _>(column(|change| change.day_wins))
+        .bind::<Array<Integer>, _>(column(|change| change.day_free))
 }
 
 #[derive(QueryableByName)]
@@ -346,17 +395,9 @@ pub async fn chosen(
     Ok(rows.into_iter().map(|row| (row.holder_id, row.plan_id)).collect())
 }
 
-stored_words! {
-    /// Why somebody's chances changed.
-    pub enum ChanceReason {
-        Joined = "JOINED",
-        Drawn = "DRAWN",
-    }
-}
-
-/// A line of the ledger of chances.
+/// A line of the ledger of chances, before it is written.
 #[derive(Clone, Copy, Debug)]
-pub struct ChanceEntry {
+pub struct NewChanceEntry {
     pub holder: HolderId,
     pub reason: ChanceReason,
     pub delta: i32,
@@ -366,7 +407,7 @@ pub struct ChanceEntry {
 pub async fn insert_chance_entries_in(
     tx: &TenantTx,
     activity: ActivityId,
-    entries: &[ChanceEntry],
+    entries: &[NewChanceEntry],
 ) -> Result<(), Fault> {
     let statement = statement(
         "INSERT INTO chance_entries (tenant_id, activity_id, id, holder_id, reason, delta, subject_id)

@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use crate::activities::create::{ActivityRequest, Limits, LotRequest, PrizeRequest};
 use crate::activities::model::{ActivityId, ActivityKind, ActivityState};
+use crate::activities::participation::Rule;
 use crate::activities::terms::Exhaustion;
 use crate::activities::{self, publish, submit};
 use crate::api::review;
@@ -543,6 +544,9 @@ fn activity(
         opens_at: window.0,
         closes_at: window.1,
         chances_per_holder: None,
+        daily_chances: None,
+        participation: Rule::default(),
+        tasks: Vec::new(),
         limits: Limits::default(),
         claim_days: None,
         exhaustion: Exhaustion::ToNoPrize,

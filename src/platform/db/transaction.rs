@@ -96,7 +96,14 @@ impl Session {
 pub enum Access {
     ReadOnly,
     ReadWrite,
+    /// The same with [`STEADY`] plans.
+    Steady,
 }
+
+/// For statements that run thousands of times over tables that grow meanwhile: each is planned once, and by its keys
+/// alone. Left to itself the planner reads whole tables as soon as it believes them to be small, and goes on doing so.
+const STEADY: &str = "; SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; \
+     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off";
 
 /// How long a dropped transaction's connection may take to become usable again.
 const ROLLBACK_WITHIN: Duration = Duration::from_secs(2);
@@ -232,7 +239,7 @@ impl Transaction {
         if self.begun.load(Ordering::Relaxed) {
             let mut connection = self.connection()?;
             connection.batch_execute("COMMIT").await.map_err(fault)?;
-            if self.access == Access::ReadWrite {
+            if self.access != Access::ReadOnly {
                 self.commits.send_modify(|count| *count += 1);
             }
         }
@@ -253,9 +260,10 @@ impl Transaction {
         (!self.begun.swap(true, Ordering::Relaxed)).then(|| {
             let mode = match self.access {
                 Access::ReadOnly => "BEGIN READ ONLY",
-                Access::ReadWrite => "BEGIN",
+                Access::ReadWrite | Access::Steady => "BEGIN",
             };
-            format!("{mode}{}", self.session.settings())
+            let plans = if self.access == Access::Steady { STEADY } else { "" };
+            format!("{mode}{}{plans}", self.session.settings())
         })
     }
 

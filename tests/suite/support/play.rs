@@ -184,6 +184,10 @@ impl TestApp {
                     USING (activity_id, holder_id)
                  WHERE p.used <> coalesce(d.made, 0)
                 UNION ALL
+                SELECT 'points of ' || a.holder_id FROM point_accounts AS a
+                  LEFT JOIN (SELECT holder_id, sum(delta) AS held FROM point_entries GROUP BY 1) AS e USING (holder_id)
+                 WHERE a.balance <> coalesce(e.held, 0)
+                UNION ALL
                 SELECT 'purchases of ' || t.holder_id FROM purchase_tallies AS t
                   LEFT JOIN (SELECT l.offer_id, l.holder_id, sum(l.quantity) AS held FROM order_lines AS l
                         JOIN orders AS o ON o.id = l.order_id WHERE o.state NOT IN ('CANCELLED', 'EXPIRED') GROUP BY 1, 2) AS l
