@@ -10,6 +10,7 @@
 //! whose texts hold nothing of the request. Its tests run it against a double on 127.0.0.1 that is as strict as the
 //! provider's documentation, and judges signatures in code of its own.
 
+pub mod callback;
 pub mod ethereum;
 mod exchange;
 pub mod id_number;

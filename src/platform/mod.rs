@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod backoff;
+pub mod breaker;
 pub mod clock;
 pub mod config;
 pub mod db;

@@ -3,6 +3,7 @@
 mod audit;
 mod benches;
 mod branches;
+mod callbacks;
 mod campaign;
 mod catalogue;
 mod chances;

@@ -12,6 +12,7 @@ pub mod killed;
 pub mod ledgers;
 pub mod media;
 pub mod offline;
+pub mod partner;
 pub mod people;
 pub mod play;
 pub mod sso;
