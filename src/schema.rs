@@ -29,6 +29,32 @@ diesel::table! {
 }
 
 diesel::table! {
+    activity_counts (tenant_id, activity_id, span, starts_at, shard) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        span -> Text,
+        starts_at -> Timestamptz,
+        shard -> Integer,
+        views -> BigInt,
+        viewers -> BigInt,
+        participants -> BigInt,
+        draws -> BigInt,
+        wins -> BigInt,
+        claims -> BigInt,
+    }
+}
+
+diesel::table! {
+    activity_viewers (tenant_id, activity_id, holder_id) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        holder_id -> Uuid,
+        minute -> Timestamptz,
+        views -> BigInt,
+    }
+}
+
+diesel::table! {
     airdrops (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,

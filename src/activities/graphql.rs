@@ -6,6 +6,7 @@ mod mutations;
 mod objects;
 mod plans;
 mod queries;
+mod reports;
 mod simulation;
 
 pub use self::draws::*;
@@ -14,4 +15,5 @@ pub use self::mutations::*;
 pub use self::objects::*;
 pub use self::plans::*;
 pub use self::queries::ActivitiesQuery;
+pub use self::reports::*;
 pub use self::simulation::SimulationObject;

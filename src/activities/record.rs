@@ -12,8 +12,10 @@ use crate::activities::draw::{Remembered, Wish};
 use crate::activities::engine::{Cause, Decided, Place, Step, Turn, Withheld, day_of};
 use crate::activities::fairness::Participant;
 use crate::activities::model::{ActivityId, Claim, ClaimSource, Draw, DrawId, PrizeId};
+use crate::activities::report;
 use crate::activities::store;
 use crate::activities::store::draws::{self, ChanceEntry, ChanceReason, Lane, ParticipantRow, Played, Standing};
+use crate::activities::store::reports::Counts;
 use crate::catalog::model::{StockMove, StockReason};
 use crate::catalog::stock;
 use crate::events::model::EventType;
@@ -149,6 +151,7 @@ pub async fn record_in(
         events.push(claim::event(claim)?);
     }
     let keys = keys(made);
+    let counts = counts(made)?;
     let to = Lane { head: turn.head, last_draw: made.last().map(|made| made.draw.id), last_at: standing.at };
     let (firsts, ..) = try_join!(
         stock::move_in(tx, &moves),
@@ -160,6 +163,7 @@ pub async fn record_in(
         store::claims::insert_claims_in(tx, &claims),
         idempotency::settle_all_in(tx, OPERATION, &keys),
         outbox::emit_all_in(tx, &events),
+        report::count_in(tx, activity, standing.at, report::LANE, &counts),
         draws::advance_lane_in(tx, activity, from.head.next_sequence, &to),
     )?;
     // The numbers were given from the locked rows: the stock must have handed out the same.
@@ -169,6 +173,19 @@ pub async fn record_in(
         }
     }
     Ok(())
+}
+
+/// What a batch adds to the activity's report.
+fn counts(made: &[Made<'_>]) -> Result<Counts, Fault> {
+    let number = |of: fn(&Draw) -> bool| {
+        i64::try_from(made.iter().filter(|made| of(&made.draw)).count()).map_err(Fault::internal)
+    };
+    Ok(Counts {
+        participants: number(|draw| draw.ordinal == 1)?,
+        draws: number(|_| true)?,
+        wins: number(|draw| draw.awarded_prize_id.is_some())?,
+        ..Counts::default()
+    })
 }
 
 /// One key a wish, with the draws that it led to.

@@ -1,8 +1,9 @@
-//! SQL over activities and airdrops. Plans, draws and claims have files of their own.
+//! SQL over activities and airdrops. Plans, draws, claims and reports have files of their own.
 
 pub mod claims;
 pub mod draws;
 pub mod plans;
+pub mod reports;
 
 use std::collections::HashMap;
 

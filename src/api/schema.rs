@@ -2,7 +2,7 @@
 
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
-use crate::activities::graphql::{ActivitiesMutation, ActivitiesQuery};
+use crate::activities::graphql::{ActivitiesMutation, ActivitiesQuery, ReportQuery, ReportSubscription, ViewMutation};
 use crate::api::node::NodeQuery;
 use crate::api::review::{ReviewMutation, ReviewQuery};
 use crate::catalog::graphql::designs::DesignMutation;
@@ -25,6 +25,7 @@ pub struct Query(
     CatalogQuery,
     MediaQuery,
     ActivitiesQuery,
+    ReportQuery,
     SalesQuery,
     WalletsQuery,
     LedgerQuery,
@@ -40,13 +41,14 @@ pub struct Mutation(
     DesignMutation,
     MediaMutation,
     ActivitiesMutation,
+    ViewMutation,
     SalesMutation,
     WalletsMutation,
 );
 
 /// What can be followed.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(CatalogSubscription, WalletsSubscription, EventsSubscription);
+pub struct Subscription(CatalogSubscription, ReportSubscription, WalletsSubscription, EventsSubscription);
 
 pub type ApiSchema = Schema<Query, Mutation, Subscription>;
 

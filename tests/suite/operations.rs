@@ -24,7 +24,7 @@ use crate::support::tenants::{CREDIT_CODE, SUSPEND, branch_of, pdf, registration
 const ELSEWHERE: &[&str] = &[
     "node", "nodes", "events", "eventTypes",
     "activities", "activity", "activityCreate", "activityDraw", "activityEnd", "activityPause", "activityPublish",
-    "activityResume", "activitySettle", "activitySimulate", "activitySubmit", "airdrop", "airdropStart", "claimTake", "claims", "drawExplain",
+    "activityReport", "activityResume", "activitySettle", "activitySimulate", "activitySubmit", "activityView", "airdrop", "airdropStart", "claimTake", "claims", "drawExplain",
     "draws", "holderTagsChange",
     "domain", "domainCreate", "domainVerify", "domains", "merchant", "merchantCreate", "merchantVerify", "merchants",
     "offerCreate", "offers", "order", "orderCancel", "orderPaymentStart", "orderPlace", "orders", "sandboxPay",
