@@ -16,6 +16,7 @@ use crate::activities::force;
 use crate::activities::lane::Lanes;
 use crate::activities::model::ClaimId;
 use crate::activities::settle::SettlementJob;
+use crate::activities::view::Views;
 use crate::api::downloads;
 use crate::api::draws;
 use crate::api::exports::{self, Exports};
@@ -128,6 +129,7 @@ impl App {
             .data(standings.clone())
             .data(hosts.clone())
             .data(lanes.clone())
+            .data(Arc::new(Views::new(platform.clone())))
             .data(sales.clone())
             .data(sso_services.clone())
             .data(Arc::new(wallets))

@@ -30,6 +30,22 @@ diesel::table! {
 }
 
 diesel::table! {
+    activity_counts (tenant_id, activity_id, span, starts_at, shard) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        span -> Text,
+        starts_at -> Timestamptz,
+        shard -> Integer,
+        views -> BigInt,
+        viewers -> BigInt,
+        participants -> BigInt,
+        draws -> BigInt,
+        wins -> BigInt,
+        claims -> BigInt,
+    }
+}
+
+diesel::table! {
     activity_tasks (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -43,6 +59,16 @@ diesel::table! {
         times_per_day -> Nullable<Integer>,
         times_per_holder -> Nullable<Integer>,
         on_trust -> Bool,
+    }
+}
+
+diesel::table! {
+    activity_viewers (tenant_id, activity_id, holder_id) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        holder_id -> Uuid,
+        minute -> Timestamptz,
+        views -> BigInt,
     }
 }
 

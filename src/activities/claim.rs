@@ -6,6 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::activities::model::{ActivityErrorCode, ActivityId, Claim, ClaimId, ClaimSource, ClaimState, PrizeId};
+use crate::activities::report;
 use crate::activities::store::claims as store;
 use crate::catalog::model::{AllotmentId, CollectibleId, StockMove};
 use crate::catalog::stock;
@@ -95,7 +96,8 @@ pub async fn take(
         // Somebody else's claim is not to be told from none.
         .filter(|claim| claim.holder_id == scope.holder())
         .ok_or_else(|| Refusal::at("id", ActivityErrorCode::ClaimNotFound))?;
-    may_be_taken(&before, tx.now().await?).map_err(|code| Refusal::at("id", code))?;
+    let now = tx.now().await?;
+    may_be_taken(&before, now).map_err(|code| Refusal::at("id", code))?;
 
     let delivery = Delivery {
         collectible: before.collectible_id,
@@ -111,6 +113,7 @@ pub async fn take(
     audit::record_in(&tx, OPERATION, id.uuid(), Some(&before), &after).await?;
     announce_in(&tx, std::slice::from_ref(&after)).await?;
     idempotency::settle_in(&tx, OPERATION, key, &Kept { claim: id }).await?;
+    report::count_claim_in(&tx, &after, now).await?;
     tx.commit().await?;
     Ok(Taken { claim: after, replayed: false })
 }

@@ -7,6 +7,7 @@ mod mutations;
 mod objects;
 mod plans;
 mod queries;
+mod reports;
 mod simulation;
 
 pub use self::chances::*;
@@ -16,4 +17,5 @@ pub use self::mutations::*;
 pub use self::objects::*;
 pub use self::plans::*;
 pub use self::queries::ActivitiesQuery;
+pub use self::reports::*;
 pub use self::simulation::SimulationObject;

@@ -16,6 +16,8 @@
 //! A win and an airdrop's row are both a claim ([`claim`]): a numbered piece that somebody is owed, theirs once they
 //! take it up before its deadline and the ledger has moved it.
 //!
+//! What happens is counted as it happens: [`report`] tells what an activity came to, [`view`] counts who looked at it.
+//!
 //! To add a kind of activity, add its word to [`model::ActivityKind`], its rules to [`create`], and what publication
 //! must prepare to [`publish`]. To change what decides a draw, change [`engine`] and raise the version in
 //! [`fairness`]'s domain strings: records already written must stay verifiable.
@@ -43,6 +45,7 @@ pub mod phone_list;
 pub mod publication;
 pub mod publish;
 pub mod record;
+pub mod report;
 pub mod settle;
 pub mod simulate;
 pub mod store;
@@ -50,4 +53,5 @@ pub mod submit;
 pub mod task;
 pub mod terms;
 pub mod verify;
+pub mod view;
 pub mod window;

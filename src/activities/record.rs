@@ -13,9 +13,11 @@ use crate::activities::engine::{Cause, Decided, Place, Step, Turn, Withheld, day
 use crate::activities::fairness::Participant;
 use crate::activities::model::{ActivityId, ChanceReason, Claim, ClaimSource, Draw, DrawId, PrizeId};
 use crate::activities::participation::{Door, free_left};
+use crate::activities::report;
 use crate::activities::store;
 use crate::activities::store::draws::{self, Lane, NewChanceEntry, ParticipantRow, Played, Standing};
 use crate::activities::store::participation;
+use crate::activities::store::reports::Counts;
 use crate::catalog::model::{StockMove, StockReason};
 use crate::catalog::stock;
 use crate::events::model::EventType;
@@ -153,6 +155,7 @@ pub async fn record_in(
         events.push(claim::event(claim)?);
     }
     let keys = keys(made);
+    let counts = counts(made)?;
     let to = Lane { head: turn.head, last_draw: made.last().map(|made| made.draw.id), last_at: standing.at };
     let (firsts, ..) = try_join!(
         stock::move_in(tx, &moves),
@@ -167,6 +170,7 @@ pub async fn record_in(
         outbox::emit_all_in(tx, &events),
         points::spend_in(tx, &spent),
         participation::insert_origins_in(tx, activity, &door.marked),
+        report::count_in(tx, activity, standing.at, report::LANE, &counts),
         draws::advance_lane_in(tx, activity, from.head.next_sequence, &to),
     )?;
     // The numbers were given from the locked rows: the stock must have handed out the same.
@@ -176,6 +180,19 @@ pub async fn record_in(
         }
     }
     Ok(())
+}
+
+/// What a batch adds to the activity's report.
+fn counts(made: &[Made<'_>]) -> Result<Counts, Fault> {
+    let number = |of: fn(&Draw) -> bool| {
+        i64::try_from(made.iter().filter(|made| of(&made.draw)).count()).map_err(Fault::internal)
+    };
+    Ok(Counts {
+        participants: number(|draw| draw.ordinal == 1)?,
+        draws: number(|_| true)?,
+        wins: number(|draw| draw.awarded_prize_id.is_some())?,
+        ..Counts::default()
+    })
 }
 
 /// One key a wish, with the draws that it led to.

@@ -1,9 +1,10 @@
-//! SQL over activities and airdrops. Plans, draws and claims have files of their own.
+//! SQL over activities and airdrops. Plans, draws, claims and reports have files of their own.
 
 pub mod claims;
 pub mod draws;
 pub mod participation;
 pub mod plans;
+pub mod reports;
 pub mod tasks;
 
 use std::collections::HashMap;

@@ -2,7 +2,9 @@
 
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
-use crate::activities::graphql::{ActivitiesMutation, ActivitiesQuery, ChancesMutation, ChancesQuery};
+use crate::activities::graphql::{
+    ActivitiesMutation, ActivitiesQuery, ChancesMutation, ChancesQuery, ReportQuery, ReportSubscription, ViewMutation,
+};
 use crate::api::node::NodeQuery;
 use crate::api::review::{ReviewMutation, ReviewQuery};
 use crate::catalog::graphql::designs::DesignMutation;
@@ -27,6 +29,7 @@ pub struct Query(
     MediaQuery,
     ActivitiesQuery,
     ChancesQuery,
+    ReportQuery,
     SalesQuery,
     WalletsQuery,
     PointsQuery,
@@ -44,6 +47,7 @@ pub struct Mutation(
     MediaMutation,
     ActivitiesMutation,
     ChancesMutation,
+    ViewMutation,
     SalesMutation,
     WalletsMutation,
     PointsMutation,
@@ -51,7 +55,7 @@ pub struct Mutation(
 
 /// What can be followed.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(CatalogSubscription, WalletsSubscription, EventsSubscription);
+pub struct Subscription(CatalogSubscription, ReportSubscription, WalletsSubscription, EventsSubscription);
 
 pub type ApiSchema = Schema<Query, Mutation, Subscription>;
 

@@ -22,6 +22,7 @@ pub mod refusal;
 pub mod secrets;
 pub mod telemetry;
 pub mod throttle;
+pub mod together;
 pub mod values;
 pub mod vault;
 

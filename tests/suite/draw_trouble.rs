@@ -104,6 +104,7 @@ async fn statements_that_fail_at_random_lose_and_double_nothing() {
         "idempotency_keys",
         "outbox",
         "prize_tallies",
+        "activity_counts",
     ] {
         here.sql(&format!(
             "CREATE TRIGGER fail AFTER INSERT OR UPDATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION fail()"

@@ -46,6 +46,7 @@ type Line = (&'static str, Due, &'static str);
 const TABLE: &[Line] = &[
     ("Query.activities", Either(None), "{ activities(first: 100) { totalCount nodes { id } } }"),
     ("Query.activity", Either(None), "{ activity(id: \"@activity\") { id state prizes { id } } }"),
+    ("Query.activityReport", Operator(None), "{ activityReport(id: \"@activity\", from: \"2026-01-01T00:00:00Z\", until: \"2026-02-01T00:00:00Z\", granularity: DAY) { totals { draws } series { at } } }"),
     ("Query.airdrop", Operator(None), "{ airdrop(id: \"@airdrop\") { id state rowCount } }"),
     ("Query.apiClient", Operator(None), "{ apiClient(id: \"@client\") { id name secrets { id } } }"),
     ("Query.apiClients", Operator(None), "{ apiClients { totalCount nodes { id } } }"),
@@ -156,6 +157,7 @@ const TABLE: &[Line] = &[
     ("Mutation.pointsAdjust", Operator(Some(Finance)), "mutation { pointsAdjust(input: {adjustments: [{holderId: \"@holder\", delta: 1, reference: \"@key\"}], idempotencyKey: \"@key\"}) { adjusted { balance } userErrors { code } } }"),
     ("Query.chanceEntries", Either(None), "{ chanceEntries(first: 100) { totalCount nodes { id delta } } }"),
     ("Query.pointEntries", Either(Some(Finance)), "{ pointEntries(first: 100) { totalCount nodes { id delta } } }"),
+    ("Mutation.activityView", Holder, "mutation { activityView(input: {activityId: \"@activity\"}) { activity { id } userErrors { code } } }"),
     ("Mutation.claimTake", Holder, "mutation { claimTake(input: {id: \"@claim\", idempotencyKey: \"@key\"}) { claim { id } userErrors { code } } }"),
     ("Mutation.airdropStart", Operator(Some(Finance)), "mutation { airdropStart(input: {activityId: \"@dropping\", prizeId: \"@prize\", phones: [\"13900000001\"], idempotencyKey: \"@key\"}) { airdrop { id } userErrors { code } } }"),
     ("Query.wallet", Person, "{ wallet { memberships { itemCount holder { id } enterprise { slug } } } }"),
@@ -201,6 +203,7 @@ const TABLE: &[Line] = &[
     ("Mutation.branchExpire", Operator(Some(Auditor)), "mutation { branchExpire(input: {corpOpenId: \"corp\"}) { branch { corpOpenId } userErrors { code } } }"),
     ("Mutation.branchTokenCreate", Operator(Some(Campaigner)), "mutation { branchTokenCreate(input: {corpOpenId: \"corp\"}) { token userErrors { code } } }"),
     ("Mutation.reviewDecide", House(Some(Auditor)), "mutation { reviewDecide(input: {id: \"@review\", verdict: APPROVE}) { review { id } userErrors { code } } }"),
+    ("Subscription.activityReportChanged", Operator(None), "subscription { activityReportChanged(id: \"@activity\") { id version totals { draws } } }"),
     ("Subscription.events", Operator(None), "subscription { events(after: \"ZXZlbnRzOjA\") { id data } }"),
     ("Subscription.issuanceProgress", Operator(None), "subscription { issuanceProgress(id: \"@collectible\") { id state } }"),
     ("Subscription.transferStatus", Either(None), "subscription { transferStatus(id: \"@transfer\") { id state } }"),

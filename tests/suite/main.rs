@@ -32,6 +32,7 @@ mod operators_attacks;
 mod operators_secrets;
 mod personal_data;
 mod reads;
+mod reports;
 mod sales;
 mod server;
 mod sso;

@@ -193,6 +193,29 @@ impl TestApp {
                         JOIN orders AS o ON o.id = l.order_id WHERE o.state NOT IN ('CANCELLED', 'EXPIRED') GROUP BY 1, 2) AS l
                     USING (offer_id, holder_id)
                  WHERE t.quantity <> coalesce(l.held, 0)
+                UNION ALL
+                SELECT 'counts of ' || activity_id || ' by ' || span || ' at ' || starts_at
+                  FROM (SELECT activity_id, span, starts_at, sum(participants) AS participants, sum(draws) AS draws,
+                               sum(wins) AS wins, sum(claims) AS claims
+                          FROM activity_counts GROUP BY 1, 2, 3) AS counted
+                  FULL JOIN (SELECT activity_id, span, date_trunc(span, at, 'UTC') AS starts_at, sum(participants) AS participants,
+                               sum(draws) AS draws, sum(wins) AS wins, sum(claims) AS claims
+                          FROM (SELECT activity_id, created_at AS at, (ordinal = 1)::integer AS participants, 1 AS draws,
+                                       (awarded_prize_id IS NOT NULL)::integer AS wins, 0 AS claims FROM draws
+                                UNION ALL
+                                SELECT c.activity_id, t.created_at, 0, 0, 0, 1 FROM claims AS c JOIN transfers AS t ON t.id = c.transfer_id
+                               ) AS happened
+                         CROSS JOIN (VALUES ('MINUTE'), ('HOUR')) AS spans (span) GROUP BY 1, 2, 3) AS happened
+                    USING (activity_id, span, starts_at)
+                 WHERE (coalesce(counted.participants, 0), coalesce(counted.draws, 0), coalesce(counted.wins, 0), coalesce(counted.claims, 0))
+                    <> (coalesce(happened.participants, 0), coalesce(happened.draws, 0), coalesce(happened.wins, 0), coalesce(happened.claims, 0))
+                UNION ALL
+                SELECT 'views of ' || activity_id
+                  FROM (SELECT activity_id, span, sum(views) AS views, sum(viewers) AS viewers FROM activity_counts GROUP BY 1, 2) AS counted
+                  FULL JOIN (SELECT activity_id, span, sum(views) AS views, count(*) AS viewers FROM activity_viewers
+                         CROSS JOIN (VALUES ('MINUTE'), ('HOUR')) AS spans (span) GROUP BY 1, 2) AS seen
+                    USING (activity_id, span)
+                 WHERE (coalesce(counted.views, 0), coalesce(counted.viewers, 0)) <> (coalesce(seen.views, 0), coalesce(seen.viewers, 0))
             ) AS broken (what)",
         );
         assert_eq!(broken, "");
