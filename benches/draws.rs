@@ -2,9 +2,13 @@
 //!
 //! In turns, on one cluster that commits to the disk: pgbench with a transaction for each draw, as most systems do it
 //! (lock the prize's row, debit the chance, insert the draw, insert into the outbox; one prize takes most of it, 32
-//! clients); pgbench with the same set-based, 256 draws a transaction (the ceiling); and the engine in this process, with
-//! a crowd that draws as fast as it is answered. The engine does more for each draw: an idempotency key, ledgers of
-//! chances and stock, a claim for each win, chained records, events.
+//! clients); pgbench with the same set-based, 256 draws a transaction (the ceiling); Redis with a script, where it is
+//! installed, every append on the disk; the engine in this process, with a crowd that draws as fast as it is answered; and
+//! the server through HTTP and GraphQL, a connection each, whose clients run in this process too. The engine does more for
+//! each draw: an idempotency key, ledgers of chances and stock, a claim for each win, chained records, events.
+//!
+//! Then draws over HTTP at four fifths of the peak, each timed from when it was due; and a quiet enterprise's draws, one
+//! after the other, alone and while another's crowd rushes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,15 +24,24 @@ use minthouse::activities::model::{ActivityId, ActivityKind};
 use minthouse::activities::participation::{Origin, Rule};
 use minthouse::activities::terms::Exhaustion;
 use minthouse::activities::{publish, submit};
+use minthouse::api::transport::{CostLimits, Settings};
 use minthouse::app::App;
 use minthouse::catalog::model::CollectibleId;
 use minthouse::platform::id;
 use minthouse::tenancy::idempotency::IdempotencyKey;
-use minthouse::tenancy::model::{EnterpriseId, HolderId};
+use minthouse::tenancy::enterprise::{self, EnterpriseRequest};
+use minthouse::tenancy::model::{EnterpriseId, EnterpriseKind, HolderId};
 use minthouse::tenancy::review::Decision;
-use minthouse::tenancy::scope::{HolderScope, TenantScope};
+use minthouse::tenancy::scope::{HolderScope, HouseScope, TenantScope};
 use tokio::process::Command;
 
+#[path = "draws/http.rs"]
+mod http;
+#[path = "draws/redis.rs"]
+mod redis;
+
+use self::http::{Crowd, Server};
+use self::redis::Redis;
 use super::report::Report;
 
 /// How much is measured.
@@ -101,25 +114,94 @@ pub async fn measure(app: &App, tenant: EnterpriseId, owner_url: &str, size: &Si
     drop(owner);
     connection.await??;
 
-    let (mut one_by_one, mut set_based) = (0.0, 0.0);
+    let folder = std::env::temp_dir().join(format!("minthouse-bench-redis-{}", std::process::id()));
+    let redis = Redis::start(&folder).await?;
+    let server = Server::start(app, settings()).await?;
+    let phones = Crowd::new(app, &server, tenant, activity, &people)?;
+
+    let (mut one_by_one, mut set_based, mut scripted, mut served) = (0.0, 0.0, 0.0, 0.0);
     let mut drawn = Drawn::default();
     for _ in 0..size.turns {
         one_by_one += pgbench(owner_url, ONE_BY_ONE, CLIENTS, size.turn).await?;
         set_based += pgbench(owner_url, SET_BASED, 1, size.turn).await? * BATCH as f64;
+        if let Some(redis) = &redis {
+            scripted += redis.draws(size.crowd, size.crowd * 200).await?;
+        }
         drawn.add(crowd(app, (tenant, activity), &people, size).await?);
+        served += phones.rush(size.crowd, size.turn).await?;
     }
     let turns = size.turns as f64;
     let engine = drawn.latencies.len() as f64 / drawn.took.as_secs_f64();
-    let (one_by_one, set_based) = (one_by_one / turns, set_based / turns);
+    let [one_by_one, set_based, scripted, served] = [one_by_one, set_based, scripted, served].map(|sum| sum / turns);
+    let mut paced = Drawn { latencies: phones.paced(size.crowd, served * 0.8, size.turn).await?, took: size.turn };
+    let quiet = quiet(app, owner_url, &phones, size).await?;
+
     let mut report = Report::default();
     report.figure("(a) pgbench, a transaction a draw, 32 clients", one_by_one, "draws/s");
     report.figure("(b) pgbench, 256 draws a transaction", set_based, "draws/s");
+    match redis {
+        Some(redis) => {
+            report.figure("(c) Redis, a script, each append on the disk", scripted, "draws/s");
+            redis.stop().await?;
+            tokio::fs::remove_dir_all(&folder).await.ok();
+        }
+        None => println!("(c) is left out: install redis-server to measure it"),
+    }
     report.figure("(d) the engine in process", engine, "draws/s");
     report.figure("(d) median", drawn.percentile(0.5), "ms");
     report.figure("(d) 99th percentile", drawn.percentile(0.99), "ms");
+    report.figure("(e) the server, HTTP and GraphQL", served, "draws/s");
+    report.figure("(e) median at four fifths of its peak", paced.percentile(0.5), "ms");
+    report.figure("(e) 99th percentile at four fifths of its peak", paced.percentile(0.99), "ms");
+    report.figure("a quiet enterprise, 99th percentile alone", quiet.alone, "ms");
+    report.figure("a quiet enterprise, 99th percentile beside a rush", quiet.beside, "ms");
     report.ratio("(d) / (a)", engine / one_by_one, 10.0);
     report.ratio("(d) / (b)", engine / set_based, 0.5);
+    if scripted > 0.0 {
+        report.ratio("(d) / (c)", engine / scripted, 1.0);
+    }
+    report.ratio("(e) / (a)", served / one_by_one, 5.0);
+    report.ratio("50 ms / (e) 99th percentile at four fifths", 50.0 / paced.percentile(0.99), 1.0);
+    report.ratio("3 × alone / beside a rush", 3.0 * quiet.alone / quiet.beside, 1.0);
     Ok(report)
+}
+
+/// With room for people who draw by the thousand: what is measured is not the limits.
+fn settings() -> Settings {
+    let cost = CostLimits { per_minute: u32::MAX / 2, burst: u32::MAX / 2, ..CostLimits::default() };
+    Settings { cost, ..Settings::default() }
+}
+
+struct Quiet {
+    alone: f64,
+    beside: f64,
+}
+
+/// Another enterprise's draws, one after the other.
+async fn quiet(app: &App, owner_url: &str, phones: &Crowd, size: &Size) -> Result<Quiet> {
+    let (owner, connection) = tokio_postgres::connect(owner_url, tokio_postgres::NoTls).await?;
+    let connection = tokio::spawn(connection);
+    let request = EnterpriseRequest {
+        slug: "quiet".into(),
+        name_chinese: "安静".into(),
+        name_english: "Quiet".into(),
+        kind: EnterpriseKind::Standard,
+        owner_sign_in: "owner@quiet.example".into(),
+        owner_name: "Owner".into(),
+        owner_password: "slow-river-under-bridges".into(),
+    };
+    let tenant = enterprise::create(&app.platform, &HouseScope::of_command_line(), &request).await;
+    let tenant = tenant.map_err(|refusal| anyhow!("the enterprise cannot be made: {refusal:?}"))?;
+    let activity = published(app, tenant, &owner).await?;
+    let people = people(tenant, &owner).await?;
+    drop(owner);
+    connection.await??;
+    let one = Size { crowd: 1, ..*size };
+    let mut alone = crowd(app, (tenant, activity), &people, &one).await?;
+    let (rush, beside) =
+        futures_util::join!(phones.rush(size.crowd, size.turn), crowd(app, (tenant, activity), &people, &one));
+    rush?;
+    Ok(Quiet { alone: alone.percentile(0.99), beside: beside?.percentile(0.99) })
 }
 
 async fn published(app: &App, tenant: EnterpriseId, owner: &tokio_postgres::Client) -> Result<ActivityId> {
@@ -157,6 +239,7 @@ async fn published(app: &App, tenant: EnterpriseId, owner: &tokio_postgres::Clie
         daily_chances: None,
         participation: Rule::default(),
         tasks: Vec::new(),
+        custom_rules: Vec::new(),
         limits: Limits::default(),
         claim_days: None,
         exhaustion: Exhaustion::ToNoPrize,
@@ -244,7 +327,8 @@ async fn crowd(
     let over = Arc::new(AtomicBool::new(false));
     let began = Instant::now();
     let drawers = (0..size.crowd).map(|number| {
-        let (lanes, over, people) = (app.lanes.clone(), over.clone(), people.clone());
+        let (lanes, callbacks) = (app.lanes.clone(), app.callbacks.clone());
+        let (over, people) = (over.clone(), people.clone());
         tokio::spawn(async move {
             let mut latencies = Vec::new();
             for turn in 0.. {
@@ -256,7 +340,9 @@ async fn crowd(
                 let key: IdempotencyKey = id::generate().to_string().parse()?;
                 let request = DrawRequest { activity, client_seed: String::new(), times: 1, origin: Origin::default() };
                 let asked = Instant::now();
-                draw::draw(&lanes, &scope, &request, &key).await.map_err(|refusal| anyhow!("{refusal:?}"))?;
+                draw::draw(&lanes, &callbacks, &scope, &request, &key)
+                    .await
+                    .map_err(|refusal| anyhow!("{refusal:?}"))?;
                 latencies.push(asked.elapsed());
             }
             anyhow::Ok(latencies)

@@ -11,6 +11,8 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::activities::claim;
+use crate::activities::consult::Callbacks;
+use crate::activities::custom_rule;
 use crate::activities::draw_code;
 use crate::activities::force;
 use crate::activities::lane::Lanes;
@@ -73,6 +75,7 @@ pub struct App {
     pub standings: Arc<Standings>,
     pub hosts: Arc<Hosts>,
     pub lanes: Arc<Lanes>,
+    pub callbacks: Arc<Callbacks>,
     pub sales: Arc<SalesServices>,
     pub sso: Arc<SsoServices>,
     pub media: Arc<MediaServices>,
@@ -110,6 +113,7 @@ impl App {
         let Services { sales, wallets, media } = services;
         let sales = Arc::new(sales);
         let reach = if development { Reach::Anywhere } else { Reach::Public };
+        let callbacks = Arc::new(Callbacks::new(platform.clone(), reach)?);
         let relying_party =
             RelyingParty::new(Outbound::new(reach)?, platform.clock.clone(), platform.randomness.clone());
         let sso_services = Arc::new(SsoServices::new(relying_party, public_url, development)?);
@@ -129,6 +133,7 @@ impl App {
             .data(standings.clone())
             .data(hosts.clone())
             .data(lanes.clone())
+            .data(callbacks.clone())
             .data(Arc::new(Views::new(platform.clone())))
             .data(sales.clone())
             .data(sso_services.clone())
@@ -162,6 +167,7 @@ impl App {
             standings,
             hosts,
             lanes,
+            callbacks,
             sales,
             sso: sso_services,
             media,
@@ -272,7 +278,7 @@ impl App {
 
 /// Every column of sealed values that there is. A capability that seals something new adds its own list here.
 pub fn sealed_columns() -> Vec<SealedColumn> {
-    [wallets::SEALED, draw_code::SEALED, force::SEALED, tenancy::SEALED].concat()
+    [wallets::SEALED, custom_rule::SEALED, draw_code::SEALED, force::SEALED, tenancy::SEALED].concat()
 }
 
 /// What keeps a holder from being erased, in the capabilities that wallets do not know.

@@ -46,6 +46,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    activity_custom_rules (tenant_id, activity_id, kind) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        kind -> Text,
+        custom_rule_id -> Uuid,
+        parameters -> Json,
+        decides -> Bool,
+    }
+}
+
+diesel::table! {
     activity_tasks (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -269,6 +280,36 @@ diesel::table! {
 }
 
 diesel::table! {
+    consultations (tenant_id, activity_id, holder_id, key) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        holder_id -> Uuid,
+        key -> Text,
+        input_hash -> Bytea,
+        answer -> Nullable<Json>,
+        asked_at -> Timestamptz,
+        answered_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    custom_rules (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        name -> Text,
+        url -> Text,
+        digest -> Text,
+        trailing_id -> Nullable<Text>,
+        sealed_secrets -> Bytea,
+        parameters -> Json,
+        state -> Text,
+        version -> Integer,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     data_keys (tenant_id, version) {
         tenant_id -> Uuid,
         version -> Integer,
@@ -391,6 +432,7 @@ diesel::table! {
         open_plans -> BigInt,
         steps -> Bytea,
         lot -> Nullable<Integer>,
+        ruling -> Nullable<Bytea>,
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 
 use crate::activities::change;
+use crate::activities::custom_rule::{self, UseRequest};
 use crate::activities::model::{
     Activity, ActivityErrorCode, ActivityId, ActivityKind, Prize, PrizeId, PrizeLot, PrizePlan, PrizePlanId,
 };
@@ -37,6 +38,7 @@ pub struct ActivityRequest {
     pub daily_chances: Option<i32>,
     pub participation: Rule,
     pub tasks: Vec<TaskRequest>,
+    pub custom_rules: Vec<UseRequest>,
     pub limits: Limits,
     pub claim_days: Option<i32>,
     /// Of the plan for everybody, as are the prizes.
@@ -133,6 +135,7 @@ pub async fn create(
     store::plans::insert_plans_in(&tx, &plans, &tags).await?;
     let tasks = task::tasks(id, &request.tasks);
     store::tasks::insert_tasks_in(&tx, &tasks).await?;
+    custom_rule::tie_in(&tx, id, request.kind, &request.custom_rules).await?;
     let Rule { rule, tags: invited, excluded_tags: excluded } = &request.participation;
     if request.participation != Rule::default() {
         store::participation::insert_rule_in(&tx, id, &request.participation).await?;

@@ -6,17 +6,20 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use futures_util::try_join;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::activities::consult::{Asking, Callbacks, Consulted, Words};
 use crate::activities::engine::{Account, Daily, LotLeft, Refused, Rules, Turn, day_of};
 use crate::activities::fairness::{Participant, Seed};
 use crate::activities::lane::Lanes;
 use crate::activities::model::{ActivityErrorCode, ActivityId, ActivityKind, Draw, DrawId, PrizeId, WhyClosed};
 use crate::activities::participation::{Door, Mark, Marks, Origin, Rule, by_mark, free_left, neighbourhood};
 use crate::activities::record::{self, Kept, Made, OPERATION};
+use crate::activities::ruling::Ruling;
 use crate::activities::store::draws::{self, ParticipantRow, Standing};
 use crate::activities::store::participation;
 use crate::activities::terms::Prize;
@@ -54,13 +57,26 @@ pub struct Drawn {
     pub replayed: bool,
 }
 
+/// What came of a wish to draw.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    Drawn(Drawn),
+    /// The enterprise's endpoint does not let the holder draw, in its own words. Nothing was used up.
+    RuledOut(Words),
+}
+
 /// Draws once, or several times in a row. That nothing is won is a result like any other.
+///
+/// Where the activity asks an endpoint of the enterprise's own, the wish goes to the lane twice: once to learn whether it
+/// may be drawn at all, and again with what the endpoint has ruled, which was asked in between, outside of all
+/// transactions.
 pub async fn draw(
     lanes: &Lanes,
+    callbacks: &Callbacks,
     scope: &HolderScope,
     request: &DrawRequest,
     key: &IdempotencyKey,
-) -> Result<Drawn, Refusal<ActivityErrorCode>> {
+) -> Result<Outcome, Refusal<ActivityErrorCode>> {
     scope.require_active()?; // the lane works for the enterprise, and would ask nobody
     if request.client_seed.chars().count() > CLIENT_SEED_LENGTH || request.client_seed.contains('\0') {
         return Err(Refusal::explained(
@@ -82,20 +98,35 @@ pub async fn draw(
         ));
     }
     let input = json!({ "activity": request.activity, "clientSeed": request.client_seed, "times": request.times });
-    let wish = Wish {
+    let mut wish = Wish {
         holder: scope.holder(),
         client_seed: request.client_seed.clone(),
         times: request.times,
         origin: request.origin.clone(),
         key: key.clone(),
         input_hash: idempotency::input_hash(&input)?,
+        consulted: None,
     };
-    lanes.draw(scope.tenant(), request.activity, wish).await?.map_err(|code| match code {
+    match lanes.draw(scope.tenant(), request.activity, wish.clone()).await?.map_err(refusal)? {
+        Answered::Drawn(drawn) => return Ok(Outcome::Drawn(drawn)),
+        Answered::Consult(asking) => match callbacks.consult(scope, request.activity, &asking, &wish).await? {
+            Ok(consulted) => wish.consulted = Some(consulted),
+            Err(words) => return Ok(Outcome::RuledOut(words)),
+        },
+    }
+    match lanes.draw(scope.tenant(), request.activity, wish).await?.map_err(refusal)? {
+        Answered::Drawn(drawn) => Ok(Outcome::Drawn(drawn)),
+        Answered::Consult(_) => Err(Fault::internal(anyhow::anyhow!("a wish that was ruled on is asked about")).into()),
+    }
+}
+
+fn refusal(code: ActivityErrorCode) -> Refusal<ActivityErrorCode> {
+    match code {
         ActivityErrorCode::IdempotencyKeyReused => Refusal::at("idempotencyKey", code),
         ActivityErrorCode::TooManyAtOnce => Refusal::at("times", code),
         ActivityErrorCode::DeviceRequired => Refusal::at("device", code),
         _ => Refusal::at("activityId", code),
-    })
+    }
 }
 
 /// One holder's wish to draw, as it waits in a lane.
@@ -107,9 +138,30 @@ pub struct Wish {
     pub origin: Origin,
     pub key: IdempotencyKey,
     pub input_hash: Vec<u8>,
+    /// What the enterprise's endpoints have said of it, once they were asked.
+    pub consulted: Option<Consulted>,
 }
 
-pub type Answer = Result<Drawn, ActivityErrorCode>;
+impl Wish {
+    /// Whether an endpoint has counted the chances that it takes.
+    pub fn is_counted_elsewhere(&self) -> bool {
+        self.consulted.as_ref().is_some_and(|consulted| consulted.counted)
+    }
+
+    fn rulings(&self) -> Vec<Ruling> {
+        let ruled = self.consulted.as_ref().and_then(|consulted| consulted.rulings.clone());
+        ruled.unwrap_or_else(|| vec![Ruling::Free; self.times.unsigned_abs() as usize])
+    }
+}
+
+#[derive(Clone, Debug)]
+pub enum Answered {
+    Drawn(Drawn),
+    /// It may be drawn, if the enterprise's endpoints let it.
+    Consult(Arc<Asking>),
+}
+
+pub type Answer = Result<Answered, ActivityErrorCode>;
 
 /// What a lane remembers of a published activity from batch to batch. None of it changes while its terms are in force.
 pub struct Remembered {
@@ -120,6 +172,8 @@ pub struct Remembered {
     /// Who may draw.
     pub rule: Rule,
     pub data_key: DataKey,
+    /// Which endpoints are asked, if any are.
+    pub asking: Option<Arc<Asking>>,
 }
 
 /// Serves wishes in the order given, in one transaction: one answer for each, or a fault for all.
@@ -304,6 +358,7 @@ async fn lock_lots_in(tx: &TenantTx, allotments: &[AllotmentId]) -> Result<Vec<L
 
 enum Step {
     Refused(ActivityErrorCode),
+    Consult(Arc<Asking>),
     /// At these places among the draws made by the batch.
     Made {
         places: Range<usize>,
@@ -347,9 +402,22 @@ impl Desk {
                     return Step::Refused(code);
                 }
                 let who = Participant::of(memory.rules.terms.activity, wish.holder);
-                match turn.draw(&memory.seed, who, &wish.client_seed, times) {
-                    Err(refused) => Step::Refused(code_of(refused)),
-                    Ok(decided) => {
+                let asking = memory.asking.as_ref().filter(|_| wish.consulted.is_none());
+                let lent = wish.is_counted_elsewhere() || asking.is_some_and(|asking| asking.counts());
+                if lent {
+                    turn.accounts.entry(who).or_default().chances += times;
+                }
+                let drawn = match asking {
+                    Some(_) => turn.judge(who, times).map(|()| Vec::new()),
+                    None => turn.draw_as_ruled(&memory.seed, who, &wish.client_seed, &wish.rulings()),
+                };
+                if lent && (drawn.is_err() || asking.is_some()) {
+                    turn.accounts.entry(who).or_default().chances -= times;
+                }
+                match (drawn, asking) {
+                    (Err(refused), _) => Step::Refused(code_of(refused)),
+                    (Ok(_), Some(asking)) => Step::Consult(asking.clone()),
+                    (Ok(decided), None) => {
                         door.admit(wish.holder, &marks, times);
                         let places = made.len()..made.len() + decided.len();
                         self.made_under.insert(key_of(wish), places.clone());
@@ -398,12 +466,14 @@ impl Desk {
         };
         let answer = |step| match step {
             Step::Refused(code) => Ok(Err(code)),
+            Step::Consult(asking) => Ok(Ok(Answered::Consult(asking))),
             Step::Made { places, replayed } => {
-                Ok(Ok(Drawn { draws: made[places].iter().map(|one| one.draw.clone()).collect(), replayed }))
+                let draws = made[places].iter().map(|one| one.draw.clone()).collect();
+                Ok(Ok(Answered::Drawn(Drawn { draws, replayed })))
             }
             Step::Replayed(ids) => {
                 let draws = ids.into_iter().map(find).collect::<Result<Vec<_>, Fault>>()?;
-                Ok(Ok(Drawn { draws, replayed: true }))
+                Ok(Ok(Answered::Drawn(Drawn { draws, replayed: true })))
             }
         };
         self.answers.into_iter().map(answer).collect()

@@ -15,6 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::activities::fairness::{
     self, AwardOf, Hash, Numbers, NumbersOf, Participant, PieceOf, RecordOf, Seed, StepOf,
 };
+use crate::activities::ruling::Ruling;
 use crate::activities::terms::{Exhaustion, Lot, MILLION, Plan, Prize, Terms};
 
 /// Words that records know by a number.
@@ -176,6 +177,8 @@ coded! {
         Fallback = 4, "FALLBACK",
         /// Which piece of the prize.
         Piece = 5, "PIECE",
+        /// The enterprise's endpoint has ruled that it is won. No number was drawn.
+        Endpoint = 6, "ENDPOINT",
     }
 }
 
@@ -194,6 +197,8 @@ coded! {
         WinsToday = 5, "WINS_TODAY",
         /// What is left is kept for later hours.
         Paced = 6, "PACED",
+        /// The enterprise's endpoint has allowed other levels.
+        OutOfScope = 7, "OUT_OF_SCOPE",
     }
 }
 
@@ -211,7 +216,7 @@ pub struct Step {
 impl Step {
     /// Whether a number was drawn for it.
     pub fn is_drawn(&self) -> bool {
-        self.cause != Cause::Fallback
+        !matches!(self.cause, Cause::Fallback | Cause::Endpoint)
     }
 }
 
@@ -249,9 +254,19 @@ pub struct Decided {
     /// Its place in a multi-draw, from 0.
     pub index: u32,
     pub open_plans: u64,
+    pub ruling: Ruling,
     pub steps: Vec<Step>,
     pub awarded: Option<Award>,
     pub record_hash: Hash,
+}
+
+/// What a draw is made of beside its participant.
+#[derive(Clone, Copy, Debug)]
+pub struct Drawn<'a> {
+    pub client_seed: &'a str,
+    /// Its place in a multi-draw.
+    pub index: u32,
+    pub ruling: Ruling,
 }
 
 /// Why somebody may not draw. Nothing was moved, not even the sequence.
@@ -282,6 +297,25 @@ impl<'a> Turn<'a> {
         Self { rules, head, at, lots: rules.full_lots(), won_on, accounts: HashMap::new() }
     }
 
+    /// Whether somebody may draw so often in a row.
+    pub fn judge(&self, who: Participant, times: u32) -> Result<(), Refused> {
+        if self.is_over() {
+            return Err(Refused::Over);
+        }
+        let stranger = Account::default();
+        let account = self.accounts.get(&who).unwrap_or(&stranger);
+        if account.chances < times {
+            return Err(Refused::NoChanceLeft);
+        }
+        self.within_the_day(account, times)
+    }
+
+    fn within_the_day(&self, account: &Account, times: u32) -> Result<(), Refused> {
+        let made = account.made_today.on(day_of(self.at));
+        let too_many = self.rules.terms.draws_per_day.is_some_and(|most| made + times > most);
+        if too_many { Err(Refused::NotToday) } else { Ok(()) }
+    }
+
     /// Draws `times` in a row, or not at all.
     pub fn draw(
         &mut self,
@@ -290,12 +324,24 @@ impl<'a> Turn<'a> {
         client_seed: &str,
         times: u32,
     ) -> Result<Vec<Decided>, Refused> {
-        if self.is_over() {
-            return Err(Refused::Over);
-        }
-        let account = self.accounts.entry(who).or_default();
-        admit(&self.rules.terms, account, day_of(self.at), times)?;
-        Ok((0..times).map(|index| self.once(who, client_seed, index, |of| Numbers::new(seed, of))).collect())
+        self.draw_as_ruled(seed, who, client_seed, &vec![Ruling::Free; times as usize])
+    }
+
+    /// Draws as often as there are rulings, or not at all.
+    pub fn draw_as_ruled(
+        &mut self,
+        seed: &Seed,
+        who: Participant,
+        client_seed: &str,
+        rulings: &[Ruling],
+    ) -> Result<Vec<Decided>, Refused> {
+        let times = u32::try_from(rulings.len()).map_err(|_| Refused::NoChanceLeft)?;
+        self.judge(who, times)?;
+        self.accounts.entry(who).or_default().chances -= times;
+        let once = |(index, ruling): (u32, &Ruling)| {
+            self.once(who, Drawn { client_seed, index, ruling: *ruling }, |of| Numbers::new(seed, of))
+        };
+        Ok((0..).zip(rulings).map(once).collect())
     }
 
     /// One draw of the record once more, with numbers from wherever the caller has them. Chances are not looked at: how
@@ -303,29 +349,28 @@ impl<'a> Turn<'a> {
     pub fn replay<'n, D: Dice>(
         &mut self,
         who: Participant,
-        client_seed: &'n str,
-        index: u32,
+        drawn: Drawn<'n>,
         dice: impl FnOnce(NumbersOf<'n>) -> D,
     ) -> Result<Decided, Refused> {
-        if index == 0 && self.is_over() {
+        if drawn.index == 0 && self.is_over() {
             return Err(Refused::Over);
         }
-        let account = self.accounts.entry(who).or_default();
-        account.chances = 1;
-        admit(&self.rules.terms, account, day_of(self.at), 1)?;
-        Ok(self.once(who, client_seed, index, dice))
+        if let Some(account) = self.accounts.get(&who) {
+            self.within_the_day(account, 1)?;
+        }
+        Ok(self.once(who, drawn, dice))
     }
 
     fn once<'n, D: Dice>(
         &mut self,
         who: Participant,
-        client_seed: &'n str,
-        index: u32,
+        Drawn { client_seed, index, ruling }: Drawn<'n>,
         dice: impl FnOnce(NumbersOf<'n>) -> D,
     ) -> Decided {
         let terms = &self.rules.terms;
         let mut account = self.accounts.remove(&who).unwrap_or_default();
         account.made += 1;
+        account.made_today.add(day_of(self.at), 1);
         let of = NumbersOf {
             activity: terms.activity,
             version: terms.version,
@@ -335,18 +380,18 @@ impl<'a> Turn<'a> {
             client_seed,
         };
         let open_plans = terms.open_plans(self.at, account.chosen);
-        let mut dealer = Dealer { turn: self, account: &account, dice: dice(of), steps: Vec::new() };
-        let awarded = dealer.deal(open_plans);
+        let mut dealer = Dealer { turn: self, account: &account, ruling, dice: dice(of), steps: Vec::new() };
+        let awarded = dealer.rule(open_plans);
         let steps = dealer.steps;
         if let Some(award) = awarded {
             self.take(&mut account, award);
         }
         let ordinal = account.made;
         self.accounts.insert(who, account);
-        let record_hash = self.record(of, open_plans, &steps, awarded);
+        let record_hash = self.record(of, open_plans, &steps, awarded, ruling);
         let sequence = self.head.next_sequence;
         self.head = Head { next_sequence: sequence + 1, hash: record_hash };
-        Decided { sequence, ordinal, index, open_plans, steps, awarded, record_hash }
+        Decided { sequence, ordinal, index, open_plans, ruling, steps, awarded, record_hash }
     }
 
     fn take(&mut self, account: &mut Account, award: Award) {
@@ -363,7 +408,14 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn record(&self, numbers: NumbersOf<'_>, open_plans: u64, steps: &[Step], awarded: Option<Award>) -> Hash {
+    fn record(
+        &self,
+        numbers: NumbersOf<'_>,
+        open_plans: u64,
+        steps: &[Step],
+        awarded: Option<Award>,
+        ruling: Ruling,
+    ) -> Hash {
         let narrow = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
         let id = |plan, prize| self.rules.prize(Place { plan, prize }).id;
         let steps: Vec<StepOf> = steps
@@ -382,7 +434,8 @@ impl<'a> Turn<'a> {
         });
         let left: Vec<u32> = self.lots.iter().map(|lot| lot.left).collect();
         let sequence = self.head.next_sequence.unsigned_abs();
-        let record = RecordOf { numbers, sequence, at: self.at, open_plans, steps: &steps, awarded, left: &left };
+        let (at, steps, left) = (self.at, &steps[..], &left[..]);
+        let record = RecordOf { numbers, sequence, at, open_plans, steps, awarded, left, ruling };
         fairness::record_hash(&self.head.hash, &record)
     }
 
@@ -410,28 +463,39 @@ impl<'a> Turn<'a> {
     }
 }
 
-/// Debits the chances of draws that may be made, as many as `times` or none.
-fn admit(terms: &Terms, account: &mut Account, day: i32, times: u32) -> Result<(), Refused> {
-    if account.chances < times {
-        return Err(Refused::NoChanceLeft);
-    }
-    if terms.draws_per_day.is_some_and(|most| account.made_today.on(day) + times > most) {
-        return Err(Refused::NotToday);
-    }
-    account.chances -= times;
-    account.made_today.add(day, times);
-    Ok(())
-}
-
 /// Deals one draw's numbers to prizes. It sees the turn and changes nothing.
 struct Dealer<'t, D> {
     turn: &'t Turn<'t>,
     account: &'t Account,
+    ruling: Ruling,
     dice: D,
     steps: Vec<Step>,
 }
 
 impl<D: Dice> Dealer<'_, D> {
+    fn rule(&mut self, open_plans: u64) -> Option<Award> {
+        match self.ruling {
+            Ruling::Free | Ruling::Levels(_) => self.deal(open_plans),
+            Ruling::NoPrize => None,
+            Ruling::Won(level) => self.grant(open_plans, level),
+        }
+    }
+
+    /// The first prize of a level that can be given, plan by plan.
+    fn grant(&mut self, open_plans: u64, level: u32) -> Option<Award> {
+        let rules = self.turn.rules;
+        for &plan in rules.by_precedence.iter().filter(|plan| open_plans & (1 << **plan) != 0) {
+            for (prize, planned) in rules.terms.plans[plan].prizes.iter().enumerate() {
+                if planned.level == level
+                    && let Some(Ok(prize)) = self.step(plan, Cause::Endpoint, 0, Some(prize))
+                {
+                    return Some(self.piece_of(Place { plan, prize }));
+                }
+            }
+        }
+        None
+    }
+
     fn deal(&mut self, open_plans: u64) -> Option<Award> {
         let rules = self.turn.rules;
         for &place in rules.by_precedence.iter().filter(|place| open_plans & (1 << **place) != 0) {
@@ -506,7 +570,9 @@ impl<D: Dice> Dealer<'_, D> {
         let (terms, prize, index) = (&rules.terms, rules.prize(place), rules.index(place));
         let left = turn.left(place);
         let reached = |most: Option<u32>, count: u32| most.is_some_and(|most| count >= most);
-        if left == 0 {
+        if !prize.fallback && !self.ruling.allows(prize.level) {
+            Some(Withheld::OutOfScope)
+        } else if left == 0 {
             Some(Withheld::Gone)
         } else if reached(prize.wins_per_day, turn.won_on[index].on(day)) {
             Some(Withheld::PrizeToday)

@@ -2,6 +2,7 @@
 
 use crate::activities::engine::{Cause, Step, Withheld};
 use crate::activities::model::Draw;
+use crate::activities::ruling::Ruling;
 use crate::activities::terms::{Exhaustion, MILLION, Plan, Prize, Terms};
 
 /// A sentence in both languages, Chinese first.
@@ -10,6 +11,8 @@ pub type Sentence = (String, String);
 /// From the plan that was drawn from to what was given.
 pub fn sentences(terms: &Terms, draw: &Draw, steps: &[Step]) -> Vec<Sentence> {
     let mut said = vec![which(draw)];
+    let ruling = Ruling::of_bytes(draw.ruling.as_deref()).unwrap_or_default();
+    said.extend(ruled(ruling));
     for (place, step) in steps.iter().enumerate() {
         let Some(plan) = terms.plans.get(step.plan) else { continue };
         if place == 0 || steps[place - 1].plan != step.plan {
@@ -25,8 +28,22 @@ pub fn sentences(terms: &Terms, draw: &Draw, steps: &[Step]) -> Vec<Sentence> {
             }
         }
     }
-    said.push(outcome(terms, draw, steps));
+    said.push(outcome(terms, draw, steps, ruling));
     said
+}
+
+fn ruled(ruling: Ruling) -> Option<Sentence> {
+    let (chinese, english) = match ruling {
+        Ruling::Free => return None,
+        Ruling::Levels(_) => {
+            ("企业的接口限定了可中的奖品等级。", "The enterprise's own system let it win prizes of some levels alone.")
+        }
+        Ruling::NoPrize => ("企业的接口决定本次不中奖。", "The enterprise's own system ruled that it wins nothing."),
+        Ruling::Won(_) => {
+            ("企业的接口决定了本次的奖品等级。", "The enterprise's own system ruled which level it wins.")
+        }
+    };
+    Some((chinese.into(), english.into()))
 }
 
 fn which(draw: &Draw) -> Sentence {
@@ -70,6 +87,10 @@ fn drawn(step: &Step, prize: Option<&Prize>) -> Sentence {
             format!("在“{chinese}”剩余的各份中摇出第 {number} 份（从 0 起）。"),
             format!("Of the pieces left of \"{english}\", number {number} (from 0) was drawn."),
         ),
+        (Cause::Endpoint, Some((chinese, english))) => (
+            format!("企业的接口决定：中“{chinese}”。"),
+            format!("The enterprise's own system ruled that it wins \"{english}\"."),
+        ),
         (Cause::Redraw, None) => (
             format!("按方案重抽一次，摇出 {number}，未落在任何奖品上。"),
             format!("The plan draws once more: the number {number} fell on no prize."),
@@ -100,6 +121,10 @@ fn held_back(withheld: Withheld, prize: &Prize) -> Sentence {
         Withheld::WinsToday => {
             ("该用户今日的中奖次数已达上限。".into(), "The holder had won as often on that day as anybody may.".into())
         }
+        Withheld::OutOfScope => (
+            "企业的接口未允许该等级的奖品。".into(),
+            "The enterprise's own system did not allow prizes of its level.".into(),
+        ),
         Withheld::Paced => (
             "该奖品按小时匀速发放，当时的份额已发完。".into(),
             "It is given out hour by hour, and the share so far was gone.".into(),
@@ -116,7 +141,7 @@ fn left_at_that(exhaustion: Exhaustion) -> Sentence {
     }
 }
 
-fn outcome(terms: &Terms, draw: &Draw, steps: &[Step]) -> Sentence {
+fn outcome(terms: &Terms, draw: &Draw, steps: &[Step], ruling: Ruling) -> Sentence {
     let prizes = || terms.plans.iter().flat_map(|plan| &plan.prizes);
     let given = draw.awarded_prize_id.and_then(|id| prizes().find(|prize| prize.id == id));
     match (given, draw.serial) {
@@ -127,7 +152,7 @@ fn outcome(terms: &Terms, draw: &Draw, steps: &[Step]) -> Sentence {
         (Some(prize), None) => {
             (format!("结果：获得“{}”。", prize.name_chinese), format!("It won \"{}\".", prize.name_english))
         }
-        (None, _) if steps.is_empty() => {
+        (None, _) if steps.is_empty() && matches!(ruling, Ruling::Free | Ruling::Levels(_)) => {
             ("结果：当时没有可用的方案，未中奖。".into(), "No plan was open then, so it won nothing.".into())
         }
         (None, _) => ("结果：未中奖。".into(), "It won nothing.".into()),

@@ -38,8 +38,12 @@
 //!     ‖ number of steps (u32) ‖ for each step: plan's place (u32) ‖ cause (u8) ‖ number (u32)
 //!         ‖ picked prize (16, zeros for none) ‖ why it was withheld (u8, 0 where it was not)
 //!     ‖ awarded prize (16, zeros for none) ‖ lot's place (u32) ‖ serial (u32; both 0xFFFFFFFF for none)
-//!     ‖ number of lots (u32) ‖ for each lot of the terms in order: pieces left after this draw (u32))
+//!     ‖ number of lots (u32) ‖ for each lot of the terms in order: pieces left after this draw (u32)
+//!     ‖ where the enterprise's endpoint has ruled: 1, 2 or 3 (u8), levels bit by bit, 0, or the level (u128))
 //! ```
+//!
+//! An endpoint rules that only some levels may be won (1), that nothing is (2), or that a prize of a level is (3). Where it
+//! leaves the draw to us, and where none is asked, nothing stands there.
 //!
 //! Nothing but draws takes pieces out of a draw's lots, so what is left follows from the terms and the draws before.
 
@@ -47,6 +51,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::activities::model::{ActivityId, PrizeId};
+use crate::activities::ruling::Ruling;
 use crate::platform::vault::{hmac_sha256, sha256};
 use crate::wallets::model::HolderId;
 
@@ -202,6 +207,7 @@ pub struct RecordOf<'a> {
     pub steps: &'a [StepOf],
     pub awarded: Option<AwardOf>,
     pub left: &'a [u32],
+    pub ruling: Ruling,
 }
 
 pub fn record_hash(previous: &Hash, record: &RecordOf<'_>) -> Hash {
@@ -235,6 +241,9 @@ pub fn record_hash(previous: &Hash, record: &RecordOf<'_>) -> Hash {
     bytes.extend_from_slice(&length(record.left.len()));
     for left in record.left {
         bytes.extend_from_slice(&left.to_be_bytes());
+    }
+    if let Some(ruling) = record.ruling.bytes() {
+        bytes.extend_from_slice(&ruling);
     }
     sha256(&bytes)
 }
@@ -290,8 +299,16 @@ mod tests {
         let withheld = StepOf { plan: 0, cause: 1, number: 5, picked: Some(prize(8)), withheld: 1 };
         let given = StepOf { plan: 0, cause: 4, number: 0, picked: Some(prize(9)), withheld: 0 };
         let awarded = Some(AwardOf { prize: prize(9), piece: Some(PieceOf { lot: 1, serial: 12 }) });
-        let record =
-            RecordOf { numbers: of, sequence: 5, at, open_plans: 5, steps: &[withheld, given], awarded, left: &[4, 0] };
+        let record = RecordOf {
+            numbers: of,
+            sequence: 5,
+            at,
+            open_plans: 5,
+            steps: &[withheld, given],
+            awarded,
+            left: &[4, 0],
+            ruling: Ruling::Free,
+        };
         assert_eq!(
             hex(&record_hash(&head, &record)),
             "41c1190965ef004197b2c40255266a20110beb6f780c2ffd965025d6ccd552ff"

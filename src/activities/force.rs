@@ -1,5 +1,8 @@
 //! Terms come into force: written down for everybody, and bound into the activity's chain of records.
 
+use std::sync::Arc;
+
+use crate::activities::custom_rule;
 use crate::activities::draw::Remembered;
 use crate::activities::engine::Rules;
 use crate::activities::fairness::{self, Seed};
@@ -110,7 +113,8 @@ pub async fn remember(
     let seed = seed(platform, tx, activity).await?;
     let rule = store::participation::rule(tx, activity).await?;
     let data_key = enterprise::data_key(platform, tx).await?;
-    Ok(Remembered { rules, seed, allotments, rule, data_key })
+    let asking = custom_rule::asking(tx, activity, &rules).await?.map(Arc::new);
+    Ok(Remembered { rules, seed, allotments, rule, data_key, asking })
 }
 
 fn allotment_of(lot: &PrizeLot) -> Result<AllotmentId, Fault> {

@@ -1,6 +1,7 @@
 //! Activities in GraphQL: decode, call, map.
 
 mod chances;
+mod custom_rules;
 mod draws;
 mod inputs;
 mod mutations;
@@ -11,6 +12,7 @@ mod reports;
 mod simulation;
 
 pub use self::chances::*;
+pub use self::custom_rules::*;
 pub use self::draws::*;
 pub use self::inputs::*;
 pub use self::mutations::*;

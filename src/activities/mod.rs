@@ -13,6 +13,9 @@
 //! Who may draw is a matter of [`participation`], how often one of [`chances`]: those that everybody has, and those earned
 //! by a [`task`], a [`draw_code`] or the enterprise's [`grant`].
 //!
+//! An enterprise may decide by itself: [`custom_rule`] keeps its endpoints, [`consult`] asks them between two visits to the
+//! lane, and what they say is a [`ruling`] that the record binds.
+//!
 //! A win and an airdrop's row are both a claim ([`claim`]): a numbered piece that somebody is owed, theirs once they
 //! take it up before its deadline and the ledger has moved it.
 //!
@@ -26,7 +29,9 @@ pub mod airdrop;
 pub mod chances;
 pub mod change;
 pub mod claim;
+pub mod consult;
 pub mod create;
+pub mod custom_rule;
 pub mod draw;
 pub mod draw_code;
 pub mod end;
@@ -46,6 +51,7 @@ pub mod publication;
 pub mod publish;
 pub mod record;
 pub mod report;
+pub mod ruling;
 pub mod settle;
 pub mod simulate;
 pub mod store;

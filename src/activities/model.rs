@@ -11,8 +11,8 @@ use crate::activities::terms::Exhaustion;
 use crate::catalog::model::{AllotmentId, CollectibleId};
 use crate::codes;
 use crate::schema::{
-    activities, activity_tasks, airdrops, chance_entries, claims, draw_code_batches, draws, participation_rules,
-    prize_lots, prize_plans, prizes,
+    activities, activity_tasks, airdrops, chance_entries, claims, custom_rules, draw_code_batches, draws,
+    participation_rules, prize_lots, prize_plans, prizes,
 };
 use crate::tenancy::model::EnterpriseId;
 use crate::wallets::model::{HolderId, TransferId};
@@ -27,6 +27,7 @@ typed_id!(AirdropId, "airdrop");
 typed_id!(TaskId, "task");
 typed_id!(DrawCodeBatchId, "draw_code_batch");
 typed_id!(ChanceEntryId, "chance_entry");
+typed_id!(CustomRuleId, "custom_rule");
 
 words! {
     /// What an activity does.
@@ -219,6 +220,54 @@ words! {
 }
 
 words! {
+    /// What an endpoint of the enterprise's own is asked (自定义规则).
+    pub enum CustomRuleKind {
+        /// Who may draw, and what is won.
+        DrawRule = "DRAW_RULE",
+        /// How many chances somebody has.
+        ChanceCount = "CHANCE_COUNT",
+    }
+}
+
+words! {
+    /// Whether an endpoint is asked.
+    pub enum CustomRuleState {
+        /// It is.
+        Active = "ACTIVE",
+        /// It is not: where an activity needs it, nobody draws.
+        Disabled = "DISABLED",
+    }
+}
+
+words! {
+    /// With what an envelope is signed.
+    pub enum EnvelopeDigest {
+        /// SHA-1, as WeChat's own scheme does it.
+        Sha1 = "SHA1",
+        /// SHA-256.
+        Sha256 = "SHA256",
+    }
+}
+
+/// An endpoint of the enterprise's own, without its secrets.
+#[derive(Clone, Debug, Queryable, Selectable, Serialize)]
+#[diesel(table_name = custom_rules)]
+pub struct CustomRule {
+    pub id: CustomRuleId,
+    pub kind: CustomRuleKind,
+    pub name: String,
+    pub url: String,
+    pub digest: EnvelopeDigest,
+    /// What stands behind a message in its envelope, if anything does.
+    pub trailing_id: Option<String>,
+    /// See [`crate::activities::custom_rule::Definition`].
+    pub parameters: serde_json::Value,
+    pub state: CustomRuleState,
+    pub version: i32,
+    pub created_at: DateTime<Utc>,
+}
+
+words! {
     /// What earns chances to draw (任务).
     pub enum TaskKind {
         /// Following the enterprise's official account.
@@ -247,6 +296,8 @@ words! {
         Shared = "SHARED",
         /// The enterprise granted them.
         Granted = "GRANTED",
+        /// The enterprise's endpoint said that they may draw.
+        Endpoint = "ENDPOINT",
         /// They drew.
         Drawn = "DRAWN",
     }
@@ -446,6 +497,8 @@ pub struct Draw {
     pub claim_id: Option<ClaimId>,
     /// See [`crate::activities::record::pack`].
     pub steps: Vec<u8>,
+    /// What an endpoint has ruled; nothing where it has not.
+    pub ruling: Option<Vec<u8>>,
     pub record_hash: Vec<u8>,
     pub created_at: DateTime<Utc>,
 }
@@ -515,6 +568,10 @@ codes!(ActivityErrorCode, ActivityUserError, {
     TooOften = "TOO_OFTEN": "尝试过于频繁。" / "Too many attempts.",
     HolderNotFound = "HOLDER_NOT_FOUND": "没有找到该用户。" / "There is no such holder; list yours with `holders`.",
     ReferenceReused = "REFERENCE_REUSED": "该业务编号已用于不同的内容，请使用新的编号。" / "This reference was used for something else; give each fact a reference of its own.",
+    CustomRuleNotFound = "CUSTOM_RULE_NOT_FOUND": "没有找到该自定义规则，或其类型不符。" / "There is no such custom rule, or it is of another kind; list yours with `customRules`.",
+    CustomRuleFailed = "CUSTOM_RULE_FAILED": "系统繁忙，请稍后再试；本次不消耗抽奖次数。" / "The enterprise's own system has given no answer; try again later. No chance was used.",
+    BeingDecided = "BEING_DECIDED": "上一次请求仍在处理中，请稍候用同一幂等键重试。" / "The enterprise's own system is being asked about this very request; send it again with the same key.",
+    RuledOut = "RULED_OUT": "企业未允许本次抽奖，详见 `refusal`。" / "The enterprise's own system does not let you draw now; `refusal` says why. No chance was used.",
     NotEnoughStock = "NOT_ENOUGH_STOCK": "藏品未发行或库存不足。" / "That many pieces are not left, or the collectible is not issued yet; lower the quantity or issue it first.",
     ClaimExpired = "CLAIM_EXPIRED": "已超过领取期限。" / "The claim's deadline has passed.",
     AlreadyClaimed = "ALREADY_CLAIMED": "已经领取过了。" / "This was claimed already; follow its transfer.",

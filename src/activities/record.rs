@@ -18,7 +18,7 @@ use crate::activities::store;
 use crate::activities::store::draws::{self, Lane, NewChanceEntry, ParticipantRow, Played, Standing};
 use crate::activities::store::participation;
 use crate::activities::store::reports::Counts;
-use crate::catalog::model::{StockMove, StockReason};
+use crate::catalog::model::{AllotmentId, StockMove, StockReason};
 use crate::catalog::stock;
 use crate::events::model::EventType;
 use crate::events::outbox::{self, NewEvent};
@@ -94,6 +94,7 @@ pub fn written<'a>(wish: &'a Wish, id: DrawId, memory: &Remembered, standing: &S
         serial: claim.as_ref().map(|claim| claim.serial),
         claim_id: claim.as_ref().map(|claim| claim.id),
         steps: pack(&decided.steps),
+        ruling: decided.ruling.bytes().map(|bytes| bytes.to_vec()),
         record_hash: decided.record_hash.to_vec(),
         created_at: standing.at,
     };
@@ -145,8 +146,7 @@ pub async fn record_in(
     let (new, known, entries) = played(standing, before, turn, made);
     let spent = spent(door, made);
     let (tallies, today) = limited_wins(memory, made);
-    let moves: Vec<StockMove> =
-        claims.iter().map(|claim| StockMove::award(claim.allotment_id, StockReason::Won, claim.id.uuid(), 1)).collect();
+    let moves = moves(&claims);
     let mut events = Vec::with_capacity(made.len() + claims.len());
     for made in made {
         events.push(event(activity, version, &made.draw)?);
@@ -195,6 +195,16 @@ fn counts(made: &[Made<'_>]) -> Result<Counts, Fault> {
     })
 }
 
+/// One for each allotment, in the name of the first claim on it: which claims there are, their own rows say.
+fn moves(claims: &[Claim]) -> Vec<StockMove> {
+    let mut won: BTreeMap<AllotmentId, (Uuid, i32)> = BTreeMap::new();
+    for claim in claims {
+        won.entry(claim.allotment_id).or_insert((claim.id.uuid(), 0)).1 += 1;
+    }
+    let award = |(allotment, (first, count))| StockMove::award(allotment, StockReason::Won, first, count);
+    won.into_iter().map(award).collect()
+}
+
 /// One key a wish, with the draws that it led to.
 fn keys(made: &[Made<'_>]) -> Vec<(Uuid, idempotency::IdempotencyKey, Vec<u8>, Kept)> {
     let wishes = made.chunk_by(|one, next| std::ptr::eq(one.wish, next.wish));
@@ -215,29 +225,35 @@ fn played(
 ) -> (Vec<Played>, Vec<Played>, Vec<NewChanceEntry>) {
     let rows: HashMap<HolderId, &ParticipantRow> = before.iter().map(|row| (row.holder_id, row)).collect();
     let day = day_of(standing.at);
-    let mut counts: BTreeMap<HolderId, Vec<&Draw>> = BTreeMap::new();
+    let mut counts: BTreeMap<HolderId, Vec<&Made<'_>>> = BTreeMap::new();
     for made in made {
-        counts.entry(made.draw.holder_id).or_default().push(&made.draw);
+        counts.entry(made.draw.holder_id).or_default().push(made);
     }
     let (mut new, mut known) = (Vec::new(), Vec::new());
     let mut entries = Vec::with_capacity(counts.len() + made.len());
     for (holder, drawn) in counts {
-        let activity = drawn[0].activity_id;
+        let activity = drawn[0].draw.activity_id;
         let account = &turn.accounts[&Participant::of(activity, holder)];
         let row = rows.get(&holder);
         let draws = i32::try_from(drawn.len()).unwrap_or(i32::MAX);
         let (last_day, used_free) = row.map_or((day, 0), |row| (row.day, row.day_free));
         // The day's free draws are used before chances that stay.
         let left = free_left(standing.daily_chances, day, last_day, used_free);
-        let free = draws.min(left);
+        let counted = drawn.iter().filter(|made| made.wish.is_counted_elsewhere()).count();
+        let counted = i32::try_from(counted).unwrap_or(i32::MAX);
+        let free = left.min(draws - counted);
         let joined = if row.is_none() { standing.chances_per_holder } else { 0 };
         let entry = |reason, delta, subject| NewChanceEntry { holder, reason, delta, subject };
         if joined > 0 {
             entries.push(entry(ChanceReason::Joined, joined, activity.uuid()));
         }
-        for (place, draw) in drawn.iter().enumerate() {
+        let mut free_left = free;
+        for Made { wish, draw, .. } in drawn {
             let subject = draw.id.uuid();
-            if place < free.unsigned_abs() as usize {
+            if wish.is_counted_elsewhere() {
+                entries.push(entry(ChanceReason::Endpoint, 1, subject));
+            } else if free_left > 0 {
+                free_left -= 1;
                 entries.push(entry(ChanceReason::Daily, 1, subject));
             }
             entries.push(entry(ChanceReason::Drawn, -1, subject));
@@ -246,7 +262,7 @@ fn played(
             holder,
             draws,
             wins: account.wins.cast_signed() - row.map_or(0, |row| row.wins),
-            granted: joined + free,
+            granted: joined + free + counted,
             day,
             day_draws: account.made_today.on(day).cast_signed(),
             day_wins: account.wins_today.on(day).cast_signed(),

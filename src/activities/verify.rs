@@ -7,10 +7,11 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::activities::engine::{Decided, Dice, Head, Refused, Rules, Step, Turn};
+use crate::activities::engine::{Decided, Dice, Drawn, Head, Refused, Rules, Step, Turn};
 use crate::activities::fairness::{self, Hash, Numbers, Participant, Seed};
 use crate::activities::model::{ActivityId, Draw, PrizeId};
 use crate::activities::record;
+use crate::activities::ruling::Ruling;
 use crate::activities::terms::{self, Terms};
 use crate::platform::vault::{hex, unhex};
 
@@ -50,6 +51,9 @@ pub struct Recorded {
     pub client_seed: String,
     /// Bit by place in the terms, in hexadecimal.
     pub open_plans: String,
+    /// What the enterprise's endpoint has ruled, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ruling: Option<Ruling>,
     pub numbers: Vec<u32>,
     pub awarded: Option<PrizeId>,
     pub serial: Option<u32>,
@@ -66,6 +70,7 @@ impl Recorded {
             index: draw.place.unsigned_abs(),
             client_seed: draw.client_seed.clone(),
             open_plans: format!("{:x}", draw.open_plans.cast_unsigned()),
+            ruling: Some(Ruling::of_bytes(draw.ruling.as_deref())?).filter(|ruling| *ruling != Ruling::Free),
             numbers: numbers(&record::unpack(&draw.steps)?),
             awarded: draw.awarded_prize_id,
             serial: draw.serial.map(i32::unsigned_abs),
@@ -176,9 +181,14 @@ fn again(turn: &mut Turn<'_>, seed: Option<&Seed>, row: &Recorded) -> Result<Dec
     let open_plans = u64::from_str_radix(&row.open_plans, 16).map_err(|_| "its open plans cannot be read")?;
     turn.at = row.at;
     turn.accounts.entry(who).or_default().chosen = open_plans;
+    let ruling = row.ruling.unwrap_or_default();
+    if row.ruling == Some(Ruling::Free) {
+        return Err("it says that nothing was ruled, which is said by saying nothing");
+    }
+    let drawn = Drawn { client_seed: &row.client_seed, index: row.index, ruling };
     let decided = match seed {
-        Some(seed) => turn.replay(who, &row.client_seed, row.index, |of| Numbers::new(seed, of)),
-        None => turn.replay(who, &row.client_seed, row.index, |_| Told(row.numbers.iter())),
+        Some(seed) => turn.replay(who, drawn, |of| Numbers::new(seed, of)),
+        None => turn.replay(who, drawn, |_| Told(row.numbers.iter())),
     };
     let decided = decided.map_err(|refused| match refused {
         Refused::NoChanceLeft => "it had no chance",

@@ -3,7 +3,8 @@
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
 use crate::activities::graphql::{
-    ActivitiesMutation, ActivitiesQuery, ChancesMutation, ChancesQuery, ReportQuery, ReportSubscription, ViewMutation,
+    ActivitiesMutation, ActivitiesQuery, ChancesMutation, ChancesQuery, CustomRulesMutation, CustomRulesQuery,
+    ReportQuery, ReportSubscription, ViewMutation,
 };
 use crate::api::node::NodeQuery;
 use crate::api::review::{ReviewMutation, ReviewQuery};
@@ -29,6 +30,7 @@ pub struct Query(
     MediaQuery,
     ActivitiesQuery,
     ChancesQuery,
+    CustomRulesQuery,
     ReportQuery,
     SalesQuery,
     WalletsQuery,
@@ -47,6 +49,7 @@ pub struct Mutation(
     MediaMutation,
     ActivitiesMutation,
     ChancesMutation,
+    CustomRulesMutation,
     ViewMutation,
     SalesMutation,
     WalletsMutation,

@@ -16,6 +16,8 @@ stored_words! {
         CollectibleChanged = "collectible.changed",
         /// An activity was created, reviewed, published, paused or ended.
         ActivityChanged = "activity.changed",
+        /// An endpoint of the enterprise's own gave no answer that could be used.
+        CustomRuleFailed = "custom_rule.failed",
         /// Somebody earned chances to draw.
         ChancesGranted = "chances.granted",
         /// Somebody drew.

@@ -36,7 +36,7 @@ impl Job for RelayJob {
     }
 
     async fn work(&self, tenant: EnterpriseId) -> Result<(), Fault> {
-        let tx = TenantScope::of_system(tenant).write(&self.platform.database).await?;
+        let tx = TenantScope::of_system(tenant).write_steadily(&self.platform.database).await?;
         let Some(last) = store::take_turn_in(&tx).await? else { return Ok(()) };
         let waiting = order(store::waiting(&tx, STEP).await?);
         if waiting.is_empty() {

@@ -53,12 +53,12 @@ pub async fn waiting(tx: &TenantTx, limit: i64) -> Result<Vec<Waiting>, Fault> {
 pub async fn publish_in(tx: &TenantTx, ids: &[EventId], first_sequence: i64) -> Result<(), Fault> {
     let statement = statement(
         "WITH taken AS (
-             DELETE FROM outbox WHERE tenant_id = $1 AND id = ANY($2)
-             RETURNING id, type, subject_id, subject_version, data, occurred_at
+             DELETE FROM outbox USING unnest($2) WITH ORDINALITY AS place (id, position)
+              WHERE outbox.tenant_id = $1 AND outbox.id = place.id
+             RETURNING outbox.id, place.position, type, subject_id, subject_version, data, occurred_at
          )
          INSERT INTO events (tenant_id, id, sequence, type, subject_id, subject_version, data, occurred_at)
-         SELECT $1, taken.id, $3 + place.position - 1, taken.type, taken.subject_id, taken.subject_version, taken.data, taken.occurred_at
-           FROM unnest($2) WITH ORDINALITY AS place (id, position) JOIN taken ON taken.id = place.id",
+         SELECT $1, id, $3 + position - 1, type, subject_id, subject_version, data, occurred_at FROM taken",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<Array<SqlUuid>, _>(ids.to_vec())

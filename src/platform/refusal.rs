@@ -22,6 +22,10 @@ pub struct Problem<C> {
 }
 
 impl<C: Code> Problem<C> {
+    pub fn at(field: impl Into<String>, code: C) -> Self {
+        Self { code, field: Some(field.into()), detail: None, wait: None }
+    }
+
     pub fn message(&self, language: Language) -> String {
         let text = self.detail.unwrap_or_else(|| self.code.text()).in_language(language);
         match (self.wait.map(Wait::seconds), language) {

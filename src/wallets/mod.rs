@@ -10,6 +10,7 @@
 //!
 //! Rows are locked in this order: a code, a holder, what is tied to them.
 
+pub mod contact;
 pub mod entrance;
 pub mod erase;
 pub mod graphql;

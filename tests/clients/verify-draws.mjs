@@ -82,10 +82,27 @@ for (const plan of terms.plans) {
 const left = (prize) => prize.lots.reduce((sum, lot) => sum + lots[lot].left, 0);
 const people = new Map();
 
+/** What the enterprise's endpoint has ruled of the draw at hand. */
+let ruling;
+
+function allows(level) {
+  if (ruling?.levels !== undefined) return (BigInt(`0x${ruling.levels}`) & (1n << BigInt(level))) !== 0n;
+  if (ruling?.won !== undefined) return level === ruling.won;
+  return ruling === undefined;
+}
+
+function ruled() {
+  const bytes = (kind, value) => Buffer.concat([u8(kind), Buffer.from(value.toString(16).padStart(32, "0"), "hex")]);
+  if (ruling?.levels !== undefined) return bytes(1, BigInt(`0x${ruling.levels}`));
+  if (ruling?.won !== undefined) return bytes(3, BigInt(ruling.won));
+  return ruling === undefined ? Buffer.alloc(0) : bytes(2, 0n);
+}
+
 function withheld(prize, person, at) {
   const today = day(at);
   const quantity = prize.lots.reduce((sum, lot) => sum + lots[lot].quantity, 0);
   const reached = (most, count) => most != null && count >= most;
+  if (!prize.fallback && !allows(prize.level)) return 7;
   if (left(prize) === 0) return 1;
   if (reached(prize.winsPerDay, prize.wonOn.get(today) ?? 0)) return 2;
   if (reached(prize.winsPerHolder, prize.wonBy.get(person) ?? 0)) return 3;
@@ -104,7 +121,25 @@ const isGone = (plan) => {
   return plan.prizes.filter(counts).every((prize) => left(prize) === 0);
 };
 
+function piece(stream, place, given, steps) {
+  if (given.lots.length === 1) return { prize: given, lot: given.lots[0] };
+  const number = below(stream, left(given));
+  steps.push({ place, cause: 5, number, prize: given, why: 0 });
+  return { prize: given, lot: given.lots[pick(given.lots.map((lot) => lots[lot].left), number)] };
+}
+
 function deal(stream, person, openPlans, at, steps) {
+  if (ruling === "noPrize") return null;
+  if (ruling?.won !== undefined) {
+    for (const place of order.filter((place) => openPlans & (1n << BigInt(place)))) {
+      for (const prize of terms.plans[place].prizes.filter((prize) => prize.level === ruling.won)) {
+        const why = withheld(prize, person, at);
+        steps.push({ place, cause: 6, number: 0, prize, why });
+        if (why === 0) return piece(stream, place, prize, steps);
+      }
+    }
+    return null;
+  }
   for (const place of order) {
     const plan = terms.plans[place];
     if (!(openPlans & (1n << BigInt(place)))) continue;
@@ -133,15 +168,7 @@ function deal(stream, person, openPlans, at, steps) {
         }
       }
     }
-    if (given) {
-      let lot = given.lots[0];
-      if (given.lots.length > 1) {
-        const number = below(stream, left(given));
-        steps.push({ place, cause: 5, number, prize: given, why: 0 });
-        lot = given.lots[pick(given.lots.map((lot) => lots[lot].left), number)];
-      }
-      return { prize: given, lot };
-    }
+    if (given) return piece(stream, place, given, steps);
     if (!(plan.overlays && !steps.at(-1).prize)) return null;
   }
   return null;
@@ -181,8 +208,9 @@ record.draws.forEach((draw, place) => {
     text("minthouse/numbers/2"), activity, u32(terms.version), alias, u64(person.made), u32(draw.index),
   ]);
   const steps = [];
+  ruling = draw.ruling;
   const given = deal(words(seed, [about, text(draw.clientSeed)]), person, openPlans, at, steps);
-  const numbers = steps.filter((step) => step.cause !== 4).map((step) => step.number);
+  const numbers = steps.filter((step) => step.cause !== 4 && step.cause !== 6).map((step) => step.number);
   if (JSON.stringify(numbers) !== JSON.stringify(draw.numbers)) wrong(`its numbers are ${numbers}`);
   if ((given?.prize.id ?? null) !== draw.awarded) wrong("another prize was due");
   let serial = null;
@@ -207,7 +235,7 @@ record.draws.forEach((draw, place) => {
       u32(step.place), u8(step.cause), u32(step.number), step.prize ? uuid(step.prize.id) : none, u8(step.why),
     ]),
     given ? uuid(given.prize.id) : none, u32(given ? given.lot : 0xffffffff), u32(given ? serial : 0xffffffff),
-    u32(lots.length), ...lots.map((lot) => u32(lot.left)),
+    u32(lots.length), ...lots.map((lot) => u32(lot.left)), ruled(),
   );
   if (head.toString("hex") !== draw.hash) wrong("its hash is another");
 });

@@ -46,7 +46,8 @@ async fn the_bench_of_draws_starts_and_ends() {
     let size = draws::Size { turns: 1, turn: Duration::from_secs(1), crowd: 8 };
     let report = draws::measure(&app.app, app.enterprise("alpha").await, &app.owner_url(), &size).await;
     let report = report.expect("it ends well").json();
-    assert_eq!(report["figures"].as_array().map(Vec::len), Some(5), "{report:#}");
+    // One more where Redis is installed.
+    assert!(report["figures"].as_array().is_some_and(|figures| (10..=11).contains(&figures.len())), "{report:#}");
     for figure in report["figures"].as_array().expect("a list") {
         assert!(figure["value"].as_f64().is_some_and(|value| value > 0.0), "{figure}");
     }

@@ -139,7 +139,7 @@ async fn what_is_append_only_cannot_be_changed_by_the_server() {
     );
     assert_eq!(
         deletes,
-        "audit_waiting, collectible_stocks, collectibles, documents, holder_identities, holder_tags, idempotency_keys, media, outbox, persons, \
+        "audit_waiting, blocked_phones, collectible_stocks, collectibles, documents, draw_origins, holder_identities, holder_tags, idempotency_keys, media, outbox, participation_phones, persons, \
          recovery_codes, refresh_tokens, sso_attempts, sso_tickets, throttles, used_assertions, verification_codes"
     );
     let writes = names(

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
-use minthouse::activities::draw::{self, Wish};
+use minthouse::activities::draw::{self, Answer, Answered, Drawn, Wish};
 use minthouse::activities::model::{ActivityId, DrawId};
 use minthouse::activities::participation::Origin;
 use minthouse::tenancy::idempotency;
@@ -41,6 +41,14 @@ fn wish(person: &Person, times: i32) -> Wish {
         origin: Origin::default(),
         key: key().parse().expect("a key"),
         input_hash: idempotency::input_hash(&times).expect("it can be hashed"),
+        consulted: None,
+    }
+}
+
+fn drawn(answer: Answer) -> Drawn {
+    match answer {
+        Ok(Answered::Drawn(drawn)) => drawn,
+        other => panic!("it is not drawn: {other:?}"),
     }
 }
 
@@ -61,11 +69,11 @@ async fn a_batch_that_is_killed_at_any_step_is_served_again_whole() {
         // Whoever lost the answer asks again, of a server that remembers nothing.
         let mut served: Vec<Vec<DrawId>> = Vec::new();
         for answer in draw::batch(platform, tenant, id, &mut None, &wishes).await.expect("it is served") {
-            served.push(answer.expect("chances are left").draws.iter().map(|draw| draw.id).collect());
+            served.push(drawn(answer).draws.iter().map(|draw| draw.id).collect());
         }
         assert_eq!(served.iter().map(Vec::len).collect::<Vec<_>>(), [1, 3, 2]);
         for answer in draw::batch(platform, tenant, id, &mut None, &wishes).await.expect("it is served") {
-            let answer = answer.expect("it was served before");
+            let answer = drawn(answer);
             assert!(answer.replayed, "after {steps} steps");
             assert_eq!(answer.draws.iter().map(|draw| draw.id).collect::<Vec<_>>(), served.remove(0));
             made.extend(answer.draws.iter().map(|draw| draw.id));

@@ -30,7 +30,7 @@ const TAG: &str = "mutation($holders: [ID!]!, $add: [String!]!, $remove: [String
     holderTagsChange(input: {holderIds: $holders, add: $add, remove: $remove}) { holders { tags } userErrors { code field } } }";
 
 /// The public record, as it stands now.
-async fn record(app: &TestApp, activity: &str) -> Export {
+pub async fn record(app: &TestApp, activity: &str) -> Export {
     let activity: ActivityId = activity.parse().expect("an ID");
     let scope = TenantScope::of_system(app.enterprise("alpha").await);
     let platform = &app.app.platform;
@@ -48,7 +48,7 @@ async fn record(app: &TestApp, activity: &str) -> Export {
 }
 
 /// The record with the seed that only settlement will show.
-async fn with_seed(app: &TestApp, activity: &str) -> Export {
+pub async fn with_seed(app: &TestApp, activity: &str) -> Export {
     let mut export = record(app, activity).await;
     let scope = TenantScope::of_system(app.enterprise("alpha").await);
     let tx = scope.read(&app.app.platform.database).await.expect("the database answers");

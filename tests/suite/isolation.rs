@@ -158,6 +158,11 @@ const TABLE: &[Line] = &[
     ("Query.chanceEntries", Either(None), "{ chanceEntries(first: 100) { totalCount nodes { id delta } } }"),
     ("Query.pointEntries", Either(Some(Finance)), "{ pointEntries(first: 100) { totalCount nodes { id delta } } }"),
     ("Mutation.activityView", Holder, "mutation { activityView(input: {activityId: \"@activity\"}) { activity { id } userErrors { code } } }"),
+    ("Query.customRules", Operator(None), "{ customRules(first: 100) { totalCount nodes { id url } } }"),
+    ("Mutation.customRuleCreate", Operator(Some(Finance)), "mutation { customRuleCreate(input: {kind: DRAW_RULE, name: \"R\", url: \"https://a.example/\", token: \"token\", encodingAesKey: \"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG\"}) { customRule { id } userErrors { code } } }"),
+    ("Mutation.customRuleDisable", Operator(Some(Auditor)), "mutation { customRuleDisable(input: {id: \"@rule\"}) { customRule { id } userErrors { code } } }"),
+    ("Mutation.customRuleEnable", Operator(Some(Auditor)), "mutation { customRuleEnable(input: {id: \"@rule\"}) { customRule { id } userErrors { code } } }"),
+    ("Mutation.customRuleTest", Operator(Some(Auditor)), "mutation { customRuleTest(input: {id: \"@rule\", phone: \"13900000005\"}) { lines { check } userErrors { code } } }"),
     ("Mutation.claimTake", Holder, "mutation { claimTake(input: {id: \"@claim\", idempotencyKey: \"@key\"}) { claim { id } userErrors { code } } }"),
     ("Mutation.airdropStart", Operator(Some(Finance)), "mutation { airdropStart(input: {activityId: \"@dropping\", prizeId: \"@prize\", phones: [\"13900000001\"], idempotencyKey: \"@key\"}) { airdrop { id } userErrors { code } } }"),
     ("Query.wallet", Person, "{ wallet { memberships { itemCount holder { id } enterprise { slug } } } }"),
@@ -263,6 +268,8 @@ impl Stage {
         let tasked = published(&app, json!({ "prizes": [prize_of(&collectible, Some(1), 1)], "tasks": tasks })).await;
         let query = "query($id: ID!) { activity(id: $id) { tasks { id } } }";
         let tasks = app.ok(Some(&owner), query, json!({ "id": tasked })).await["activity"]["tasks"].take();
+        let rule = "mutation { customRuleCreate(input: {kind: DRAW_RULE, name: \"R\", url: \"https://127.0.0.1:9/\", token: \"token\", encodingAesKey: \"abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG\"}) { customRule { id } userErrors { code } } }";
+        let rule = text(&app.done(&owner, rule, json!({})).await["customRule"]["id"]);
         app.settle().await;
 
         let first = async |query: &str| {
@@ -298,6 +305,7 @@ impl Stage {
             ("@prize", prize),
             ("@qualification", qualification),
             ("@review", review),
+            ("@rule", rule),
             ("@sale", sale.0),
             ("@secret", text(&client["secretId"])),
             ("@ssokey", sso_key),

@@ -8,6 +8,7 @@ mod campaign;
 mod catalogue;
 mod chances;
 mod clients;
+mod custom_rules;
 mod designs;
 mod draw_trouble;
 mod draws;

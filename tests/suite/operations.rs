@@ -23,6 +23,7 @@ use crate::support::tenants::{CREDIT_CODE, SUSPEND, branch_of, pdf, registration
 #[rustfmt::skip]
 const ELSEWHERE: &[&str] = &[
     "node", "nodes", "events", "eventTypes",
+    "customRuleCreate", "customRuleDisable", "customRuleEnable", "customRuleTest", "customRules",
     "blockedPhonesChange", "chanceEntries", "chancesGrant", "drawCodeEnter", "drawCodesGenerate", "participationPhonesChange",
     "pointEntries", "pointsAdjust", "taskComplete",
     "activities", "activity", "activityCreate", "activityDraw", "activityEnd", "activityPause", "activityPublish",

@@ -354,6 +354,7 @@ mod tests {
             daily_chances: None,
             participation: Rule::default(),
             tasks: Vec::new(),
+            custom_rules: Vec::new(),
             limits: Limits::default(),
             claim_days: None,
             exhaustion: Exhaustion::ToNoPrize,

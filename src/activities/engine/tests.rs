@@ -523,3 +523,45 @@ proptest! {
         }
     }
 }
+
+fn ruled(turn: &mut Turn<'_>, ruling: Ruling) -> Decided {
+    turn.draw_as_ruled(&SEED, who(1), "", &[ruling]).expect("chances are left").remove(0)
+}
+
+#[test]
+fn a_ruling_decides_within_our_own_bounds() {
+    let scarce = Prize { wins_per_holder: Some(2), ..prize(2, 1, 9) };
+    let rules = rules(vec![plan(vec![prize(1, 999_999, 50), scarce, prize(3, 0, 1)])]);
+    let mut turn = turn(&rules);
+    let nothing = ruled(&mut turn, Ruling::NoPrize);
+    assert_eq!((nothing.steps.len(), nothing.awarded), (0, None));
+    assert_eq!((nothing.sequence, nothing.ordinal), (1, 1), "it is a draw like any other");
+    let won: Vec<Option<u32>> = (0..3).map(|_| serial(&ruled(&mut turn, Ruling::Won(2)))).collect();
+    assert_eq!(won, [Some(2000), Some(2001), None], "as often as a holder may");
+    let gone = [ruled(&mut turn, Ruling::Won(3)), ruled(&mut turn, Ruling::Won(3))];
+    assert_eq!(gone.each_ref().map(serial), [Some(3000), None]);
+    let step = gone[1].steps[0];
+    assert_eq!((step.cause, step.withheld, step.is_drawn()), (Cause::Endpoint, Some(Withheld::Gone), false));
+    assert_eq!(ruled(&mut turn, Ruling::Won(7)).steps, [], "there is no such prize");
+    let scoped = ruled(&mut turn, Ruling::Levels(1 << 2));
+    assert_eq!((scoped.steps[0].picked, withheld(&scoped)), (Some(0), Some(Withheld::OutOfScope)));
+    assert_eq!(serial(&ruled(&mut turn, Ruling::Levels(1 << 1))), Some(1000));
+}
+
+#[test]
+fn a_scope_takes_nothing_from_a_fallback_prize() {
+    let fallback = Prize { fallback: true, ..prize(2, 0, 3) };
+    let falling = Plan { exhaustion: Exhaustion::ToFallback, ..plan(vec![prize(1, MILLION, 3), fallback]) };
+    let rules = rules(vec![falling]);
+    let mut turn = turn(&rules);
+    assert_eq!(serial(&ruled(&mut turn, Ruling::Levels(1 << 5))), Some(2000));
+}
+
+#[test]
+fn a_ruling_changes_the_record_and_no_number() {
+    let rules = rules(vec![plan(vec![prize(1, 500_000, 9)])]);
+    let (mut free, mut scoped) = (turn(&rules), turn(&rules));
+    let (free, scoped) = (ruled(&mut free, Ruling::Free), ruled(&mut scoped, Ruling::Levels(u128::MAX)));
+    assert_eq!(free.steps, scoped.steps);
+    assert_ne!(free.record_hash, scoped.record_hash);
+}

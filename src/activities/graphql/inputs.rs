@@ -4,7 +4,9 @@ use async_graphql::InputObject;
 use chrono::{DateTime, Utc};
 
 use super::chances::{ParticipationRuleInput, TaskInput};
+use super::custom_rules::ActivityCustomRuleInput;
 use crate::activities::create::{ActivityRequest, Limits, LotRequest, PlanRequest, PrizeRequest};
+use crate::activities::custom_rule::UseRequest;
 use crate::activities::model::{ActivityId, ActivityKind, ClaimId, PrizeId};
 use crate::activities::participation::Rule;
 use crate::activities::simulate::SimulationRequest;
@@ -37,6 +39,9 @@ pub struct ActivityCreateInput {
     /// What earns chances, at most 20.
     #[graphql(default)]
     pub tasks: Vec<TaskInput>,
+    /// Endpoints of the enterprise's own that are asked about each draw, one of each kind.
+    #[graphql(default)]
+    pub custom_rules: Vec<ActivityCustomRuleInput>,
     /// How many draws one request may make, 1 to 10; 1 if left out.
     pub draws_at_once: Option<i32>,
     /// How often each holder may draw on one day in Shanghai, 1 to 1000.
@@ -136,6 +141,7 @@ impl From<ActivityCreateInput> for ActivityRequest {
             daily_chances: input.daily_chances,
             participation: input.participation.map(Rule::from).unwrap_or_default(),
             tasks: input.tasks.into_iter().map(TaskRequest::from).collect(),
+            custom_rules: input.custom_rules.into_iter().map(UseRequest::from).collect(),
             limits: Limits {
                 draws_at_once: input.draws_at_once,
                 draws_per_day: input.draws_per_day,

@@ -13,16 +13,18 @@ use super::inputs::{
 use super::objects::{ActivityObject, AirdropObject, ClaimObject};
 use super::simulation::SimulationObject;
 use crate::activities::airdrop::{self, AirdropRequest};
+use crate::activities::consult::Callbacks;
 use crate::activities::create::{self, ActivityRequest};
-use crate::activities::draw::{self, DrawRequest};
+use crate::activities::draw::{self, DrawRequest, Outcome};
 use crate::activities::lane::Lanes;
-use crate::activities::model::{Activity, ActivityUserError};
+use crate::activities::model::{Activity, ActivityErrorCode, ActivityUserError};
 use crate::activities::participation::Origin;
 use crate::activities::simulate::{self, SimulationRequest};
 use crate::activities::{claim, end, pause, publish, settle, submit};
 use crate::api::context::ContextExt;
-use crate::api::payload::{self, Outcome};
+use crate::api::payload;
 use crate::api::transport::raise;
+use crate::platform::refusal::Problem;
 
 /// What came of a mutation on activities.
 #[derive(SimpleObject)]
@@ -35,8 +37,8 @@ pub struct ActivityPayload {
     pub user_errors: Vec<ActivityUserError>,
 }
 
-impl From<Outcome<Activity, ActivityUserError>> for ActivityPayload {
-    fn from(outcome: Outcome<Activity, ActivityUserError>) -> Self {
+impl From<payload::Outcome<Activity, ActivityUserError>> for ActivityPayload {
+    fn from(outcome: payload::Outcome<Activity, ActivityUserError>) -> Self {
         Self { activity: outcome.value.map(ActivityObject), replayed: false, user_errors: outcome.user_errors }
     }
 }
@@ -50,8 +52,19 @@ pub struct DrawPayload {
     pub draws: Vec<DrawObject>,
     /// Whether this is the result of an earlier request with the same idempotency key.
     pub replayed: bool,
+    /// Beside the error `RULED_OUT`: what the enterprise's own system says.
+    pub refusal: Option<DrawRefusal>,
     /// Why nothing was drawn, if nothing was. The chances are kept.
     pub user_errors: Vec<ActivityUserError>,
+}
+
+/// What the enterprise's own system says to somebody who may not draw. Its words and its address are the enterprise's.
+#[derive(SimpleObject)]
+pub struct DrawRefusal {
+    /// What to show.
+    pub message: Option<String>,
+    /// Where to lead them then; nowhere if left out.
+    pub url: Option<String>,
 }
 
 /// What came of trying an activity out.
@@ -184,11 +197,21 @@ impl ActivitiesMutation {
             times: input.times,
             origin: Origin { device: input.device, address: ctx.request().visit.address },
         };
-        let lanes = ctx.data_unchecked::<Arc<Lanes>>();
-        let outcome =
-            payload::run(ctx, ActivityUserError::from_problem, || draw::draw(lanes, scope, &request, &key)).await?;
-        let (draws, replayed) = outcome.value.map_or((Vec::new(), false), |done| (done.draws, done.replayed));
+        let (lanes, callbacks) = (ctx.data_unchecked::<Arc<Lanes>>(), ctx.data_unchecked::<Arc<Callbacks>>());
+        let mut outcome =
+            payload::run(ctx, ActivityUserError::from_problem, || draw::draw(lanes, callbacks, scope, &request, &key))
+                .await?;
+        let (draws, replayed, refusal) = match outcome.value {
+            Some(Outcome::Drawn(drawn)) => (drawn.draws, drawn.replayed, None),
+            Some(Outcome::RuledOut(words)) => {
+                let problem = Problem::at("activityId", ActivityErrorCode::RuledOut);
+                outcome.user_errors.push(ActivityUserError::from_problem(problem, ctx.language()));
+                (Vec::new(), false, Some(DrawRefusal { message: words.message, url: words.url }))
+            }
+            None => (Vec::new(), false, None),
+        };
         Ok(DrawPayload {
+            refusal,
             draw: draws.first().cloned().map(DrawObject),
             draws: draws.into_iter().map(DrawObject).collect(),
             replayed,

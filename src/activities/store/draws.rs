@@ -434,9 +434,9 @@ pub async fn insert_draws_in(
 ) -> Result<(), Fault> {
     let statement = statement(
         "INSERT INTO draws (tenant_id, activity_id, version, created_at, id, plan_id, holder_id, sequence, ordinal, place, open_plans,
-                            client_seed, roll, picked_prize_id, awarded_prize_id, lot, serial, claim_id, steps, record_hash)
+                            client_seed, roll, picked_prize_id, awarded_prize_id, lot, serial, claim_id, steps, ruling, record_hash)
          SELECT $1, $2, $3, $4, draw.*
-           FROM unnest($5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) AS draw
+           FROM unnest($5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) AS draw
          ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
@@ -458,6 +458,7 @@ pub async fn insert_draws_in(
     .bind::<Array<Nullable<Integer>>, _>(made.iter().map(|draw| draw.serial).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(made.iter().map(|draw| draw.claim_id).collect::<Vec<_>>())
     .bind::<Array<Binary>, _>(made.iter().map(|draw| draw.steps.clone()).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Binary>>, _>(made.iter().map(|draw| draw.ruling.clone()).collect::<Vec<_>>())
     .bind::<Array<Binary>, _>(made.iter().map(|draw| draw.record_hash.clone()).collect::<Vec<_>>());
     tx.execute_exactly(made.len(), statement).await
 }

@@ -78,7 +78,9 @@ fn record(terms: &Terms, rows: &[Row]) -> Export {
         let who = Participant([number; 16]);
         turn.at = at(minutes);
         turn.accounts.entry(who).or_default().chosen = chosen;
-        let made = turn.replay(who, "s", index, |of| Numbers::new(&SEED, of)).expect("nothing is refused");
+        let made = turn
+            .replay(who, Drawn { client_seed: "s", index, ruling: Ruling::Free }, |of| Numbers::new(&SEED, of))
+            .expect("nothing is refused");
         Recorded {
             sequence: made.sequence,
             participant: hex(&who.0),
@@ -86,6 +88,7 @@ fn record(terms: &Terms, rows: &[Row]) -> Export {
             index,
             client_seed: "s".into(),
             open_plans: format!("{:x}", made.open_plans),
+            ruling: None,
             numbers: numbers(&made.steps),
             awarded: made.awarded.map(|award| rules.prize(award.place).id),
             serial: made.awarded.and_then(|award| award.piece).map(|piece| piece.serial),

@@ -547,6 +547,7 @@ fn activity(
         daily_chances: None,
         participation: Rule::default(),
         tasks: Vec::new(),
+        custom_rules: Vec::new(),
         limits: Limits::default(),
         claim_days: None,
         exhaustion: Exhaustion::ToNoPrize,

@@ -39,6 +39,20 @@ pub async fn has(tx: &TenantTx, holder: HolderId, kind: IdentityKind) -> Result<
 }
 
 /// Ties an identity to a holder. One that somebody else has tied meanwhile is contention: the next try finds it.
+/// Somebody else's name for a holder, sealed.
+pub async fn sealed_name(tx: &TenantTx, holder: HolderId, kind: IdentityKind) -> Result<Option<Vec<u8>>, Fault> {
+    tx.optional(
+        holder_identities::table
+            .filter(holder_identities::tenant_id.eq(tx.tenant()))
+            .filter(holder_identities::holder_id.eq(holder))
+            .filter(holder_identities::kind.eq(kind))
+            .order(holder_identities::key_hash)
+            .select(holder_identities::key_sealed)
+            .limit(1),
+    )
+    .await
+}
+
 pub async fn insert_in(tx: &TenantTx, holder: HolderId, identity: &Identity) -> Result<(), Fault> {
     let row = (
         holder_identities::tenant_id.eq(tx.tenant()),

@@ -184,6 +184,10 @@ impl TestApp {
                     USING (activity_id, holder_id)
                  WHERE p.used <> coalesce(d.made, 0)
                 UNION ALL
+                SELECT 'nobody ' || r.holder_id
+                  FROM (SELECT tenant_id, holder_id FROM participants UNION SELECT tenant_id, holder_id FROM claims) AS r
+                 WHERE NOT EXISTS (SELECT FROM holders AS h WHERE h.tenant_id = r.tenant_id AND h.id = r.holder_id)
+                UNION ALL
                 SELECT 'points of ' || a.holder_id FROM point_accounts AS a
                   LEFT JOIN (SELECT holder_id, sum(delta) AS held FROM point_entries GROUP BY 1) AS e USING (holder_id)
                  WHERE a.balance <> coalesce(e.held, 0)
