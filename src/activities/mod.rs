@@ -14,11 +14,13 @@
 //! by a [`task`], a [`draw_code`] or the enterprise's [`grant`].
 //!
 //! A win and an airdrop's row are both a claim ([`claim`]): a numbered piece that somebody is owed, theirs once they
-//! take it up before its deadline and the ledger has moved it.
+//! take it up before its deadline and it has reached them ([`deliver`]): a collectible by the ledger, points and a claim
+//! code ([`prize_code`]) at once, and what the enterprise delivers once it says so ([`fulfil`]). Wins of chosen prizes wait
+//! for the enterprise's word first ([`win_review`]).
 //!
 //! What happens is counted as it happens: [`report`] tells what an activity came to, [`view`] counts who looked at it.
 //!
-//! To add a kind of activity, add its word to [`model::ActivityKind`], its rules to [`create`], and what publication
+//! To add a kind of prize, see [`deliver`]. To add a kind of activity, add its word to [`model::ActivityKind`], its rules to [`create`], and what publication
 //! must prepare to [`publish`]. To change what decides a draw, change [`engine`] and raise the version in
 //! [`fairness`]'s domain strings: records already written must stay verifiable.
 
@@ -27,6 +29,7 @@ pub mod chances;
 pub mod change;
 pub mod claim;
 pub mod create;
+pub mod deliver;
 pub mod draw;
 pub mod draw_code;
 pub mod end;
@@ -34,6 +37,7 @@ pub mod engine;
 pub mod explain;
 pub mod fairness;
 pub mod force;
+pub mod fulfil;
 pub mod grant;
 pub mod graphql;
 pub mod lane;
@@ -42,6 +46,7 @@ pub mod model;
 pub mod participation;
 pub mod pause;
 pub mod phone_list;
+pub mod prize_code;
 pub mod publication;
 pub mod publish;
 pub mod record;
@@ -54,4 +59,5 @@ pub mod task;
 pub mod terms;
 pub mod verify;
 pub mod view;
+pub mod win_review;
 pub mod window;

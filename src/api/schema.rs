@@ -3,7 +3,8 @@
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
 use crate::activities::graphql::{
-    ActivitiesMutation, ActivitiesQuery, ChancesMutation, ChancesQuery, ReportQuery, ReportSubscription, ViewMutation,
+    ActivitiesMutation, ActivitiesQuery, ChancesMutation, ChancesQuery, PrizesMutation, ReportQuery,
+    ReportSubscription, ViewMutation,
 };
 use crate::api::node::NodeQuery;
 use crate::api::review::{ReviewMutation, ReviewQuery};
@@ -47,6 +48,7 @@ pub struct Mutation(
     MediaMutation,
     ActivitiesMutation,
     ChancesMutation,
+    PrizesMutation,
     ViewMutation,
     SalesMutation,
     WalletsMutation,
