@@ -303,7 +303,7 @@ async fn what_happened_before_there_were_reports_is_counted_too() {
         )
     };
     let before = counted();
-    let migration = include_str!("../../migrations/0017_reports/up.sql");
+    let migration = include_str!("../../migrations/0016_reports/up.sql");
     let (_, filling) = migration.split_once("\nINSERT INTO").expect("it fills the table");
     let (filling, _) = filling.split_once(";\n").expect("the statement ends");
     app.sql("DELETE FROM activity_counts");
