@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 use chrono::TimeDelta;
 use futures_util::future::try_join_all;
-use minthouse::activities::create::{self, ActivityRequest, Limits, LotRequest, PrizeRequest};
+use minthouse::activities::create::{self, ActivityRequest, AwardRequest, Limits, LotRequest, PrizeRequest};
 use minthouse::activities::draw::{self, DrawRequest};
 use minthouse::activities::model::{ActivityId, ActivityKind};
 use minthouse::activities::participation::{Origin, Rule};
@@ -219,7 +219,8 @@ async fn published(app: &App, tenant: EnterpriseId, owner: &tokio_postgres::Clie
         ))
         .await?;
     let prize = |odds: &i32| PrizeRequest {
-        lots: vec![LotRequest { collectible, quantity: STOCK }],
+        award: AwardRequest::default(),
+        lots: vec![LotRequest { collectible: Some(collectible), quantity: STOCK }],
         level: 0,
         name: ("奖品".into(), "Prize".into()),
         odds_per_million: Some(*odds),

@@ -17,6 +17,7 @@ use crate::activities::draw_code;
 use crate::activities::force;
 use crate::activities::lane::Lanes;
 use crate::activities::model::ClaimId;
+use crate::activities::prize_code;
 use crate::activities::settle::SettlementJob;
 use crate::activities::view::Views;
 use crate::api::downloads;
@@ -278,7 +279,7 @@ impl App {
 
 /// Every column of sealed values that there is. A capability that seals something new adds its own list here.
 pub fn sealed_columns() -> Vec<SealedColumn> {
-    [wallets::SEALED, custom_rule::SEALED, draw_code::SEALED, force::SEALED, tenancy::SEALED].concat()
+    [wallets::SEALED, custom_rule::SEALED, draw_code::SEALED, force::SEALED, prize_code::SEALED, tenancy::SEALED].concat()
 }
 
 /// What keeps a holder from being erased, in the capabilities that wallets do not know.

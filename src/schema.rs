@@ -100,7 +100,7 @@ diesel::table! {
     allotments (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
-        collectible_id -> Uuid,
+        collectible_id -> Nullable<Uuid>,
         activity_id -> Uuid,
         total -> Integer,
         available -> Integer,
@@ -212,15 +212,20 @@ diesel::table! {
         source -> Text,
         source_id -> Uuid,
         prize_id -> Uuid,
-        collectible_id -> Uuid,
+        collectible_id -> Nullable<Uuid>,
         allotment_id -> Uuid,
         serial -> Integer,
         state -> Text,
-        deadline -> Timestamptz,
+        deadline -> Nullable<Timestamptz>,
         transfer_id -> Nullable<Uuid>,
         version -> Integer,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        kind -> Text,
+        reference -> Nullable<Text>,
+        delivery_reference -> Nullable<Text>,
+        remark -> Nullable<Text>,
+        taken_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -913,6 +918,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    prize_claim_codes (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        prize_id -> Uuid,
+        position -> Integer,
+        code_hash -> Bytea,
+        sealed_code -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     prize_days (tenant_id, prize_id, day) {
         tenant_id -> Uuid,
         prize_id -> Uuid,
@@ -926,7 +943,7 @@ diesel::table! {
         tenant_id -> Uuid,
         prize_id -> Uuid,
         position -> Integer,
-        collectible_id -> Uuid,
+        collectible_id -> Nullable<Uuid>,
         quantity -> Integer,
         allotment_id -> Nullable<Uuid>,
     }
@@ -983,6 +1000,12 @@ diesel::table! {
         paced -> Bool,
         fallback -> Bool,
         published -> Bool,
+        kind -> Text,
+        points -> Nullable<BigInt>,
+        reference -> Nullable<Text>,
+        instructions_chinese -> Text,
+        instructions_english -> Text,
+        reviewed -> Bool,
     }
 }
 

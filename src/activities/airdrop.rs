@@ -98,8 +98,8 @@ pub async fn start(
     let claims: Vec<Claim> = (first_serial..)
         .zip(&phones)
         .map(|(serial, phone)| {
-            let piece = Piece { prize: prize.id, collectible, allotment, serial };
-            terms.owe(holders[phone], id.uuid(), piece)
+            let piece = Piece { collectible, allotment, serial };
+            terms.owe(holders[phone], id.uuid(), &prize, piece)
         })
         .collect();
     store::claims::insert_claims_in(&tx, &claims).await?;

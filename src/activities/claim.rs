@@ -1,15 +1,14 @@
-//! What somebody is owed becomes theirs: taken up in time, moved by the ledger, delivered.
+//! What somebody is owed becomes theirs: taken up in time, and delivered as its kind is ([`deliver`]).
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::activities::model::{ActivityErrorCode, ActivityId, Claim, ClaimId, ClaimSource, ClaimState, PrizeId};
-use crate::activities::report;
+use crate::activities::model::{ActivityErrorCode, ActivityId, Claim, ClaimId, ClaimSource, ClaimState, Prize};
 use crate::activities::store::claims as store;
+use crate::activities::{deliver, prize_code, report};
 use crate::catalog::model::{AllotmentId, CollectibleId, StockMove};
-use crate::catalog::stock;
 use crate::events::model::EventType;
 use crate::events::outbox::{self, NewEvent};
 use crate::platform::Platform;
@@ -18,8 +17,7 @@ use crate::platform::refusal::Refusal;
 use crate::tenancy::audit;
 use crate::tenancy::idempotency::{self, IdempotencyKey, Turn};
 use crate::tenancy::scope::{HolderScope, TenantTx};
-use crate::wallets::model::{HolderId, TransferCause};
-use crate::wallets::transfer::{self, Delivery};
+use crate::wallets::model::HolderId;
 
 const OPERATION: &str = "claimTake";
 
@@ -36,36 +34,43 @@ pub struct Terms {
 /// A numbered piece of a prize.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece {
-    pub prize: PrizeId,
-    pub collectible: CollectibleId,
+    pub collectible: Option<CollectibleId>,
     pub allotment: AllotmentId,
     pub serial: i32,
 }
 
 impl Terms {
-    /// A claim that begins: `source_id` names the draw or the airdrop.
-    pub fn owe(&self, holder: HolderId, source_id: Uuid, piece: Piece) -> Claim {
+    /// A claim that begins: `source_id` names the draw or the airdrop. While its win is reviewed it has no deadline.
+    pub fn owe(&self, holder: HolderId, source_id: Uuid, prize: &Prize, piece: Piece) -> Claim {
+        let deadline = self.at + TimeDelta::days(self.claim_days.into());
         Claim {
             id: ClaimId::generate(),
             activity_id: self.activity,
             holder_id: holder,
             source: self.source,
             source_id,
-            prize_id: piece.prize,
+            prize_id: prize.id,
             collectible_id: piece.collectible,
             allotment_id: piece.allotment,
             serial: piece.serial,
-            state: ClaimState::Pending,
-            deadline: self.at + TimeDelta::days(self.claim_days.into()),
+            state: if prize.reviewed { ClaimState::InReview } else { ClaimState::Pending },
+            deadline: (!prize.reviewed).then_some(deadline),
             transfer_id: None,
             version: 1,
             created_at: self.at,
+            kind: prize.kind,
+            reference: prize.reference.clone(),
+            delivery_reference: None,
+            remark: None,
+            taken_at: None,
         }
     }
 }
 
 pub struct Taken {
     pub claim: Claim,
+    /// The claim code, where the prize is one.
+    pub code: Option<String>,
     pub replayed: bool,
 }
 
@@ -74,7 +79,7 @@ struct Kept {
     claim: ClaimId,
 }
 
-/// The holder takes a claim of theirs up; the transfer worker brings the piece.
+/// The holder takes a claim of theirs up.
 pub async fn take(
     platform: &Platform,
     scope: &HolderScope,
@@ -86,7 +91,8 @@ pub async fn take(
         Turn::First => {}
         Turn::Replay(Kept { claim }) => {
             let claim = store::claims_by_id(&tx, &[claim]).await?.remove(&claim).ok_or(Fault::NotFound)?;
-            return Ok(Taken { claim, replayed: true });
+            let code = prize_code::read(platform, &tx, &claim).await?;
+            return Ok(Taken { claim, code, replayed: true });
         }
         Turn::Reused => return Err(Refusal::at("idempotencyKey", ActivityErrorCode::IdempotencyKeyReused)),
     }
@@ -98,24 +104,14 @@ pub async fn take(
         .ok_or_else(|| Refusal::at("id", ActivityErrorCode::ClaimNotFound))?;
     let now = tx.now().await?;
     may_be_taken(&before, now).map_err(|code| Refusal::at("id", code))?;
-
-    let delivery = Delivery {
-        collectible: before.collectible_id,
-        serial: before.serial,
-        to: before.holder_id,
-        cause: TransferCause::Claim,
-        cause_id: id.uuid(),
-    };
-    let transfers = transfer::request_in(&tx, &[delivery]).await?;
-    let transfer =
-        transfers.first().ok_or_else(|| Fault::internal(anyhow::anyhow!("no transfer was made for {id}")))?;
-    let after = store::set_delivering_in(&tx, id, transfer.id).await?;
+    let after = deliver::take_up_in(&tx, &before).await?;
+    let code = prize_code::read(platform, &tx, &after).await?;
     audit::record_in(&tx, OPERATION, id.uuid(), Some(&before), &after).await?;
     announce_in(&tx, std::slice::from_ref(&after)).await?;
     idempotency::settle_in(&tx, OPERATION, key, &Kept { claim: id }).await?;
     report::count_claim_in(&tx, &after, now).await?;
     tx.commit().await?;
-    Ok(Taken { claim: after, replayed: false })
+    Ok(Taken { claim: after, code, replayed: false })
 }
 
 /// Whether a holder has a claim that can still be taken up or is on its way.
@@ -126,8 +122,10 @@ pub async fn has_open(tx: &TenantTx, holder: HolderId) -> Result<bool, Fault> {
 /// The half-open rule: the deadline itself is too late.
 fn may_be_taken(claim: &Claim, now: DateTime<Utc>) -> Result<(), ActivityErrorCode> {
     match claim.state {
-        ClaimState::Pending if now < claim.deadline => Ok(()),
-        ClaimState::Pending | ClaimState::Expired | ClaimState::Revoked => Err(ActivityErrorCode::ClaimExpired),
+        ClaimState::InReview => Err(ActivityErrorCode::ClaimInReview),
+        ClaimState::Pending if claim.deadline.is_some_and(|deadline| now < deadline) => Ok(()),
+        ClaimState::Pending | ClaimState::Expired => Err(ActivityErrorCode::ClaimExpired),
+        ClaimState::Revoked => Err(ActivityErrorCode::ClaimRevoked),
         ClaimState::Claimed | ClaimState::Delivering | ClaimState::Delivered => Err(ActivityErrorCode::AlreadyClaimed),
     }
 }
@@ -147,17 +145,12 @@ pub async fn delivered_in(tx: &TenantTx, claims: &[ClaimId]) -> Result<(), Fault
             delivered.len()
         )));
     }
-    let mut allotments: Vec<AllotmentId> = delivered.iter().map(|claim| claim.allotment_id).collect();
-    allotments.sort_unstable();
-    allotments.dedup();
-    stock::lock_in(tx, &allotments).await?;
-    let moves: Vec<StockMove> =
-        delivered.iter().map(|claim| StockMove::deliver(claim.allotment_id, claim.id.uuid(), 1)).collect();
-    stock::move_in(tx, &moves).await?;
+    deliver::move_stock_in(tx, &delivered, StockMove::deliver).await?;
     announce_in(tx, &delivered).await
 }
 
-async fn announce_in(tx: &TenantTx, claims: &[Claim]) -> Result<(), Fault> {
+/// Tells the world where claims stand.
+pub async fn announce_in(tx: &TenantTx, claims: &[Claim]) -> Result<(), Fault> {
     let events = claims.iter().map(event).collect::<Result<Vec<_>, _>>()?;
     outbox::emit_all_in(tx, &events).await
 }
@@ -170,11 +163,15 @@ pub fn event(claim: &Claim) -> Result<NewEvent, Fault> {
         "holderId": claim.holder_id,
         "source": claim.source,
         "prizeId": claim.prize_id,
+        "prizeKind": claim.kind,
+        "reference": claim.reference,
         "collectibleId": claim.collectible_id,
         "serial": claim.serial,
         "state": claim.state,
         "deadline": claim.deadline,
         "transferId": claim.transfer_id,
+        "deliveryReference": claim.delivery_reference,
+        "remark": claim.remark,
     });
     NewEvent::new(EventType::ClaimChanged, claim.id.uuid(), claim.version, data)
 }
@@ -182,22 +179,41 @@ pub fn event(claim: &Claim) -> Result<NewEvent, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::activities::model::{PrizeId, PrizeKind, PrizePlanId};
 
-    #[test]
-    fn only_a_pending_claim_is_taken_and_only_before_its_deadline() {
+    fn owed(reviewed: bool) -> Claim {
         let terms = Terms {
             activity: ActivityId::generate(),
             source: ClaimSource::Draw,
             claim_days: 2,
             at: DateTime::UNIX_EPOCH,
         };
-        let piece = Piece {
-            prize: PrizeId::generate(),
-            collectible: CollectibleId::generate(),
-            allotment: AllotmentId::generate(),
-            serial: 1,
+        let prize = Prize {
+            id: PrizeId::generate(),
+            plan_id: PrizePlanId::generate(),
+            position: 0,
+            level: 0,
+            name_chinese: String::new(),
+            name_english: String::new(),
+            odds_per_million: 1,
+            wins_per_holder: None,
+            wins_per_day: None,
+            paced: false,
+            fallback: false,
+            kind: PrizeKind::OwnGift,
+            points: None,
+            reference: Some("sku".into()),
+            instructions_chinese: String::new(),
+            instructions_english: String::new(),
+            reviewed,
         };
-        let pending = terms.owe(HolderId::generate(), Uuid::nil(), piece);
+        let piece = Piece { collectible: None, allotment: AllotmentId::generate(), serial: 1 };
+        terms.owe(HolderId::generate(), Uuid::nil(), &prize, piece)
+    }
+
+    #[test]
+    fn only_a_pending_claim_is_taken_and_only_before_its_deadline() {
+        let pending = owed(false);
         let in_state = |state| Claim { state, ..pending.clone() };
         let deadline = DateTime::UNIX_EPOCH + TimeDelta::hours(48);
         let just_before = deadline - TimeDelta::microseconds(1);
@@ -205,5 +221,13 @@ mod tests {
             assert_eq!(may_be_taken(&in_state(state), just_before).is_ok(), state == ClaimState::Pending, "{state:?}");
             assert!(may_be_taken(&in_state(state), deadline).is_err(), "{state:?}");
         }
+    }
+
+    #[test]
+    fn a_win_under_review_waits_without_a_deadline() {
+        let claim = owed(true);
+        assert_eq!((claim.state, claim.deadline), (ClaimState::InReview, None));
+        assert_eq!((claim.kind, claim.reference.as_deref()), (PrizeKind::OwnGift, Some("sku")));
+        assert_eq!(may_be_taken(&claim, DateTime::UNIX_EPOCH), Err(ActivityErrorCode::ClaimInReview));
     }
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::activities::change;
 use crate::activities::custom_rule::{self, UseRequest};
 use crate::activities::model::{
-    Activity, ActivityErrorCode, ActivityId, ActivityKind, Prize, PrizeId, PrizeLot, PrizePlan, PrizePlanId,
+    Activity, ActivityErrorCode, ActivityId, ActivityKind, Prize, PrizeId, PrizeKind, PrizeLot, PrizePlan, PrizePlanId,
 };
 use crate::activities::participation::Rule;
 use crate::activities::store::plans::WholePlan;
@@ -71,7 +71,8 @@ pub struct PlanRequest {
 
 #[derive(Clone, Debug)]
 pub struct PrizeRequest {
-    /// Pieces of one collectible, or of several.
+    pub award: AwardRequest,
+    /// Pieces of one collectible, or of several; pieces of what the prize is itself; none of nothing.
     pub lots: Vec<LotRequest>,
     pub level: i32,
     pub name: (String, String),
@@ -82,9 +83,22 @@ pub struct PrizeRequest {
     pub fallback: bool,
 }
 
+/// What whoever wins a prize gets, and whether at once. Collectibles, at once, where nothing is said.
+#[derive(Clone, Debug, Default)]
+pub struct AwardRequest {
+    pub kind: PrizeKind,
+    /// For each win.
+    pub points: Option<i64>,
+    /// The enterprise's own name for it.
+    pub reference: Option<String>,
+    pub instructions: (String, String),
+    /// Whether a win waits for the enterprise's word.
+    pub reviewed: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub struct LotRequest {
-    pub collectible: CollectibleId,
+    pub collectible: Option<CollectibleId>,
     pub quantity: i32,
 }
 
@@ -122,11 +136,11 @@ pub async fn create(
 
     let tx = scope.write(&platform.database).await?;
     let named: HashSet<CollectibleId> =
-        all_prizes(&plans).flat_map(|(_, lots)| lots).map(|lot| lot.collectible_id).collect();
+        all_prizes(&plans).flat_map(|(_, lots)| lots).filter_map(|lot| lot.collectible_id).collect();
     let known = CollectibleId::fetch(&tx, &Vec::from_iter(named)).await?;
     for WholePlan { plan, prizes } in &plans {
-        let stranger = prizes.iter().find(|(_, lots)| lots.iter().any(|lot| !known.contains_key(&lot.collectible_id)));
-        if let Some((prize, _)) = stranger {
+        let strange = |lot: &PrizeLot| lot.collectible_id.is_some_and(|id| !known.contains_key(&id));
+        if let Some((prize, _)) = prizes.iter().find(|(_, lots)| lots.iter().any(strange)) {
             let field = field_of(plan.position, prize.position, "collectibleId");
             return Err(Refusal::at(field, ActivityErrorCode::CollectibleNotFound));
         }
@@ -208,6 +222,12 @@ fn prize(plan_id: PrizePlanId, position: i32, request: &PrizeRequest) -> (Prize,
         wins_per_day: request.wins_per_day,
         paced: request.paced,
         fallback: request.fallback,
+        kind: request.award.kind,
+        points: request.award.points,
+        reference: request.award.reference.clone(),
+        instructions_chinese: request.award.instructions.0.clone(),
+        instructions_english: request.award.instructions.1.clone(),
+        reviewed: request.award.reviewed,
     };
     let lot = |(position, lot): (i32, &LotRequest)| PrizeLot {
         prize_id: prize.id,

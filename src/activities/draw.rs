@@ -16,13 +16,13 @@ use crate::activities::consult::{Asking, Callbacks, Consulted, Words};
 use crate::activities::engine::{Account, Daily, LotLeft, Refused, Rules, Turn, day_of};
 use crate::activities::fairness::{Participant, Seed};
 use crate::activities::lane::Lanes;
-use crate::activities::model::{ActivityErrorCode, ActivityId, ActivityKind, Draw, DrawId, PrizeId, WhyClosed};
+use crate::activities::model::{ActivityErrorCode, ActivityId, ActivityKind, Draw, DrawId, Prize, PrizeId, WhyClosed};
 use crate::activities::participation::{Door, Mark, Marks, Origin, Rule, by_mark, free_left, neighbourhood};
 use crate::activities::record::{self, Kept, Made, OPERATION};
 use crate::activities::ruling::Ruling;
 use crate::activities::store::draws::{self, ParticipantRow, Standing};
 use crate::activities::store::participation;
-use crate::activities::terms::Prize;
+use crate::activities::terms;
 use crate::activities::{end, force};
 use crate::catalog::model::AllotmentId;
 use crate::catalog::stock;
@@ -169,6 +169,8 @@ pub struct Remembered {
     pub seed: Seed,
     /// The stock of each lot of the terms.
     pub allotments: Vec<AllotmentId>,
+    /// What the terms do not say of them.
+    pub prizes: HashMap<PrizeId, Prize>,
     /// Who may draw.
     pub rule: Rule,
     pub data_key: DataKey,
@@ -251,7 +253,7 @@ impl Crowd<'_> {
         turn: &mut Turn<'_>,
     ) -> Result<(), Fault> {
         let (rules, day) = (&memory.rules, day_of(standing.at));
-        let limited = |limit: fn(&Prize) -> bool| -> Vec<PrizeId> {
+        let limited = |limit: fn(&terms::Prize) -> bool| -> Vec<PrizeId> {
             rules.prizes().filter(|prize| limit(prize)).map(|prize| prize.id).collect()
         };
         let a_holder = limited(|prize| prize.wins_per_holder.is_some());

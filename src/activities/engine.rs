@@ -6,7 +6,8 @@
 //! order; the number rolled falls on one of them or on none. A prize that cannot be given is withheld, and the plan
 //! says what then happens ([`Exhaustion`]). Where the roll falls on none, a plan that overlays hands the draw on to the
 //! next open plan. A plan that falls through is passed over once nothing is left of it. Of a prize with several lots a
-//! further number picks the piece. Every number that is drawn is a step of the record.
+//! further number picks the piece; a prize without lots is nothing, under a name. Every number that is drawn is a step of
+//! the record.
 
 use std::collections::HashMap;
 
@@ -551,7 +552,8 @@ impl<D: Dice> Dealer<'_, D> {
         second.and_then(Result::ok)
     }
 
-    /// Writes a step down. What was picked, if anything, and whether it is given.
+    /// Writes a step down. What was picked, if anything, and whether it is given. A prize without lots is nothing: it stands
+    /// in the record as picked, is neither given nor withheld, and no other plan has its turn after it.
     fn step(
         &mut self,
         plan: usize,
@@ -559,9 +561,10 @@ impl<D: Dice> Dealer<'_, D> {
         number: u32,
         picked: Option<usize>,
     ) -> Option<Result<usize, Withheld>> {
-        let withheld = picked.and_then(|prize| self.withheld(Place { plan, prize }));
+        let something = picked.filter(|prize| !self.turn.rules.prize(Place { plan, prize: *prize }).lots.is_empty());
+        let withheld = something.and_then(|prize| self.withheld(Place { plan, prize }));
         self.steps.push(Step { plan, cause, number, picked, withheld });
-        picked.map(|prize| withheld.map_or(Ok(prize), Err))
+        something.map(|prize| withheld.map_or(Ok(prize), Err))
     }
 
     fn withheld(&self, place: Place) -> Option<Withheld> {

@@ -73,6 +73,7 @@ fn terms_of(activity: &Activity, plans: &[WholePlan], first_serial: impl Fn(&Pri
         wins_per_day: count(prize.wins_per_day),
         paced: prize.paced,
         fallback: prize.fallback,
+        kind: prize.kind,
         lots: lots.iter().map(lot).collect(),
     };
     let plan = |WholePlan { plan, prizes }: &WholePlan| terms::Plan {
@@ -110,11 +111,12 @@ pub async fn remember(
     if allotments.len() != rules.lots() {
         return Err(Fault::internal(anyhow::anyhow!("{activity} has other lots than its terms")));
     }
+    let prizes = plans::prizes_by_id(tx, &prizes).await?;
     let seed = seed(platform, tx, activity).await?;
     let rule = store::participation::rule(tx, activity).await?;
     let data_key = enterprise::data_key(platform, tx).await?;
     let asking = custom_rule::asking(tx, activity, &rules).await?.map(Arc::new);
-    Ok(Remembered { rules, seed, allotments, rule, data_key, asking })
+    Ok(Remembered { rules, seed, allotments, prizes, rule, data_key, asking })
 }
 
 fn allotment_of(lot: &PrizeLot) -> Result<AllotmentId, Fault> {

@@ -27,6 +27,10 @@ pub struct PrizesOf(pub PrizePlanId);
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LotsOf(pub PrizeId);
 
+/// How many claim codes a prize has. Nothing where it has none.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CodesOf(pub PrizeId);
+
 /// The tags of whom a plan is for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PlanTagsOf(pub PrizePlanId);
@@ -100,6 +104,16 @@ of_owner! {
     PlanTagsOf => String, store::plans::tags_of_plans;
     TasksOf => Task, store::tasks::tasks_of_activities;
     RuleTagsOf => (String, bool), store::participation::tags_of_activities;
+}
+
+impl Batch for CodesOf {
+    type Value = i64;
+
+    async fn fetch(tx: &TenantTx, keys: &[Self]) -> Result<HashMap<Self, i64>, Fault> {
+        let ids: Vec<PrizeId> = keys.iter().map(|key| key.0).collect();
+        let counts = store::codes::counts(tx, &ids).await?;
+        Ok(counts.into_iter().map(|(id, count)| (CodesOf(id), count)).collect())
+    }
 }
 
 impl Batch for TermsOf {

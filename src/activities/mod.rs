@@ -17,11 +17,13 @@
 //! lane, and what they say is a [`ruling`] that the record binds.
 //!
 //! A win and an airdrop's row are both a claim ([`claim`]): a numbered piece that somebody is owed, theirs once they
-//! take it up before its deadline and the ledger has moved it.
+//! take it up before its deadline and it has reached them ([`deliver`]): a collectible by the ledger, points and a claim
+//! code ([`prize_code`]) at once, and what the enterprise delivers once it says so ([`fulfil`]). Wins of chosen prizes wait
+//! for the enterprise's word first ([`win_review`]).
 //!
 //! What happens is counted as it happens: [`report`] tells what an activity came to, [`view`] counts who looked at it.
 //!
-//! To add a kind of activity, add its word to [`model::ActivityKind`], its rules to [`create`], and what publication
+//! To add a kind of prize, see [`deliver`]. To add a kind of activity, add its word to [`model::ActivityKind`], its rules to [`create`], and what publication
 //! must prepare to [`publish`]. To change what decides a draw, change [`engine`] and raise the version in
 //! [`fairness`]'s domain strings: records already written must stay verifiable.
 
@@ -32,6 +34,7 @@ pub mod claim;
 pub mod consult;
 pub mod create;
 pub mod custom_rule;
+pub mod deliver;
 pub mod draw;
 pub mod draw_code;
 pub mod end;
@@ -39,6 +42,7 @@ pub mod engine;
 pub mod explain;
 pub mod fairness;
 pub mod force;
+pub mod fulfil;
 pub mod grant;
 pub mod graphql;
 pub mod lane;
@@ -47,6 +51,7 @@ pub mod model;
 pub mod participation;
 pub mod pause;
 pub mod phone_list;
+pub mod prize_code;
 pub mod publication;
 pub mod publish;
 pub mod record;
@@ -60,4 +65,5 @@ pub mod task;
 pub mod terms;
 pub mod verify;
 pub mod view;
+pub mod win_review;
 pub mod window;

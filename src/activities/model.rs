@@ -170,6 +170,39 @@ impl Window {
 }
 
 words! {
+    /// What a prize is.
+    #[derive(Default)]
+    pub enum PrizeKind {
+        /// A numbered piece of a collectible, or of one of several (藏品).
+        // Terms from before there were others name no kind.
+        #[default]
+        Collectible = "COLLECTIBLE",
+        /// Something that the enterprise delivers itself, such as a service (权益).
+        Benefit = "BENEFIT",
+        /// The enterprise's points, credited at once (积分).
+        Points = "POINTS",
+        /// A WeChat card or coupon, which the enterprise's own server hands out (微信卡券).
+        WechatCard = "WECHAT_CARD",
+        /// A gift that the enterprise sends itself (自有礼品).
+        OwnGift = "OWN_GIFT",
+        /// A code that proves the win (兑奖码).
+        ClaimCode = "CLAIM_CODE",
+        /// Nothing, under a name (谢谢参与): whoever draws it has won nothing.
+        Nothing = "NOTHING",
+    }
+}
+
+impl PrizeKind {
+    /// Whether the enterprise delivers it, and says so afterwards.
+    pub fn is_delivered_by_enterprise(self) -> bool {
+        match self {
+            Self::Benefit | Self::WechatCard | Self::OwnGift => true,
+            Self::Collectible | Self::Points | Self::ClaimCode | Self::Nothing => false,
+        }
+    }
+}
+
+words! {
     /// What somebody is owed a piece for.
     pub enum ClaimSource {
         /// They won it.
@@ -182,17 +215,19 @@ words! {
 words! {
     /// Where a claim stands.
     pub enum ClaimState {
+        /// A win that waits for the enterprise's word (中奖审核).
+        InReview = "IN_REVIEW",
         /// Waits to be taken up before its deadline.
         Pending = "PENDING",
-        /// Taken up; its delivery is not under way yet.
+        /// Taken up; the enterprise is to deliver it.
         Claimed = "CLAIMED",
         /// On its way through the ledger.
         Delivering = "DELIVERING",
-        /// The item is the holder's.
+        /// The holder has it.
         Delivered = "DELIVERED",
         /// Not taken up in time.
         Expired = "EXPIRED",
-        /// Withdrawn by the enterprise.
+        /// Withdrawn by the enterprise, or refused in its review.
         Revoked = "REVOKED",
     }
 }
@@ -391,15 +426,24 @@ pub struct Prize {
     pub wins_per_day: Option<i32>,
     pub paced: bool,
     pub fallback: bool,
+    pub kind: PrizeKind,
+    /// What each win gives, where the prize is points.
+    pub points: Option<i64>,
+    /// What the enterprise's own system knows it as, where the enterprise delivers it.
+    pub reference: Option<String>,
+    pub instructions_chinese: String,
+    pub instructions_english: String,
+    /// Whether a win waits for the enterprise's word.
+    pub reviewed: bool,
 }
 
-/// Pieces of one collectible that a prize consists of.
+/// Pieces that a prize consists of: of one collectible, or of what the prize is itself.
 #[derive(Clone, Copy, Debug, Queryable, Selectable, Serialize)]
 #[diesel(table_name = prize_lots)]
 pub struct PrizeLot {
     pub prize_id: PrizeId,
     pub position: i32,
-    pub collectible_id: CollectibleId,
+    pub collectible_id: Option<CollectibleId>,
     pub quantity: i32,
     /// From publication on.
     pub allotment_id: Option<AllotmentId>,
@@ -513,14 +557,24 @@ pub struct Claim {
     /// The draw or the airdrop.
     pub source_id: Uuid,
     pub prize_id: PrizeId,
-    pub collectible_id: CollectibleId,
+    pub collectible_id: Option<CollectibleId>,
     pub allotment_id: AllotmentId,
+    /// Of what is no collectible: which piece of the prize, from 1.
     pub serial: i32,
     pub state: ClaimState,
-    pub deadline: DateTime<Utc>,
+    /// None while it is reviewed.
+    pub deadline: Option<DateTime<Utc>>,
     pub transfer_id: Option<TransferId>,
     pub version: i32,
     pub created_at: DateTime<Utc>,
+    /// The prize's kind and reference.
+    pub kind: PrizeKind,
+    pub reference: Option<String>,
+    /// Under which name the enterprise delivered it.
+    pub delivery_reference: Option<String>,
+    /// What the enterprise said of the win.
+    pub remark: Option<String>,
+    pub taken_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Debug, Queryable, Selectable, Serialize)]
@@ -573,8 +627,13 @@ codes!(ActivityErrorCode, ActivityUserError, {
     BeingDecided = "BEING_DECIDED": "上一次请求仍在处理中，请稍候用同一幂等键重试。" / "The enterprise's own system is being asked about this very request; send it again with the same key.",
     RuledOut = "RULED_OUT": "企业未允许本次抽奖，详见 `refusal`。" / "The enterprise's own system does not let you draw now; `refusal` says why. No chance was used.",
     NotEnoughStock = "NOT_ENOUGH_STOCK": "藏品未发行或库存不足。" / "That many pieces are not left, or the collectible is not issued yet; lower the quantity or issue it first.",
+    NotEnoughCodes = "NOT_ENOUGH_CODES": "兑奖码数量与奖品数量不一致，请用 `prizeCodesAdd` 补齐。" / "The prize has another number of codes than of pieces; add the missing ones with `prizeCodesAdd`.",
+    DuplicateCode = "DUPLICATE_CODE": "兑奖码重复：同一兑奖码只能发放一次。" / "A claim code stands there before, here or under a published prize; each is given once.",
+    ClaimInReview = "CLAIM_IN_REVIEW": "该中奖正在审核中，请等待审核结果。" / "This win is being reviewed; wait for the enterprise's word.",
+    ClaimRevoked = "CLAIM_REVOKED": "该中奖未通过审核或已被撤回。" / "The enterprise has not confirmed this win, or has withdrawn it.",
+    WrongClaimState = "WRONG_CLAIM_STATE": "领取记录当前状态不允许此操作，请查看 `state`。" / "The claim's state does not allow this; read its `state`.",
     ClaimExpired = "CLAIM_EXPIRED": "已超过领取期限。" / "The claim's deadline has passed.",
-    AlreadyClaimed = "ALREADY_CLAIMED": "已经领取过了。" / "This was claimed already; follow its transfer.",
+    AlreadyClaimed = "ALREADY_CLAIMED": "已经领取过了。" / "This was claimed already; follow its state.",
     InvalidPhone = "INVALID_PHONE": "手机号格式不正确，应为 11 位中国大陆手机号。" / "That is no mainland mobile number; send 11 digits, with or without +86.",
     DuplicatePhone = "DUPLICATE_PHONE": "名单中的手机号重复。" / "The phone number stands in the list before; name each person once.",
     IdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED": "该幂等键已用于不同的输入，请换一个新键。" / "This idempotency key was used for another input; send a new key for a new intent.",

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::activities::model::{
-    Activity, ActivityErrorCode, ActivityId, ActivityKind, ActivityState, Prize, PrizeLot, PrizePlan, PrizePlanId,
+    Activity, ActivityErrorCode, ActivityId, ActivityKind, ActivityState, Prize, PrizeKind, PrizeLot, PrizePlan,
+    PrizePlanId,
 };
 use crate::activities::store::plans::WholePlan;
-use crate::activities::{change, create, force, store};
+use crate::activities::{change, create, force, prize_code, store};
 use crate::catalog::model::AllotmentId;
 use crate::catalog::stock;
 use crate::platform::Platform;
@@ -74,7 +75,7 @@ pub async fn publish(
 }
 
 /// Sets each lot's stock aside, in the order of their collectibles: two publications never wait for each other in a
-/// ring.
+/// ring. What is no collectible is there in the quantity that the prize names; of codes, each piece must have its own.
 async fn allot_prizes_in(tx: &TenantTx, id: ActivityId) -> Result<(), Refusal<ActivityErrorCode>> {
     let plans = store::plans::whole_plans(tx, id).await?;
     let mut lots: Vec<(&PrizePlan, &Prize, PrizeLot)> = Vec::new();
@@ -82,18 +83,20 @@ async fn allot_prizes_in(tx: &TenantTx, id: ActivityId) -> Result<(), Refusal<Ac
         lots.extend(prizes.iter().flat_map(|(prize, lots)| lots.iter().map(move |lot| (plan, prize, *lot))));
     }
     lots.sort_by_key(|(plan, prize, lot)| (lot.collectible_id, plan.position, prize.position, lot.position));
+    let ids: Vec<PrizePlanId> = plans.iter().map(|whole| whole.plan.id).collect();
     let mut allotted: Vec<(PrizeLot, AllotmentId)> = Vec::with_capacity(lots.len());
     for (plan, prize, lot) in lots {
-        match stock::allot_in(tx, lot.collectible_id, id.uuid(), lot.quantity).await? {
-            Some(allotment) => allotted.push((lot, allotment)),
-            None => {
-                let field = create::field_of(plan.position, prize.position, "quantity");
-                return Err(Refusal::at(field, ActivityErrorCode::NotEnoughStock));
-            }
+        let refused = |code| Refusal::at(create::field_of(plan.position, prize.position, "quantity"), code);
+        if prize.kind == PrizeKind::ClaimCode {
+            prize_code::are_complete_in(tx, prize.id, lot.quantity, &ids).await?.map_err(refused)?;
         }
+        let allotment = match lot.collectible_id {
+            Some(collectible) => stock::allot_in(tx, collectible, id.uuid(), lot.quantity).await?,
+            None => Some(stock::set_aside_in(tx, id.uuid(), lot.quantity).await?),
+        };
+        allotted.push((lot, allotment.ok_or_else(|| refused(ActivityErrorCode::NotEnoughStock))?));
     }
     store::plans::set_allotments_in(tx, &allotted).await?;
-    let ids: Vec<PrizePlanId> = plans.iter().map(|whole| whole.plan.id).collect();
     store::plans::set_published_in(tx, &ids).await?;
     Ok(())
 }

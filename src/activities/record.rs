@@ -69,10 +69,10 @@ pub fn written<'a>(wish: &'a Wish, id: DrawId, memory: &Remembered, standing: &S
     };
     let claim = decided.awarded.and_then(|award| {
         let (piece, prize) = (award.piece?, rules.prize(award.place));
-        let lot = rules.lot(piece.lot);
+        let row = &memory.prizes[&prize.id];
         let (allotment, serial) = (memory.allotments[piece.lot], piece.serial.cast_signed());
-        let piece = Piece { prize: prize.id, collectible: lot.collectible, allotment, serial };
-        Some(claims.owe(wish.holder, id.uuid(), piece))
+        let piece = Piece { collectible: rules.lot(piece.lot).collectible, allotment, serial };
+        Some(claims.owe(wish.holder, id.uuid(), row, piece))
     });
     let first = decided.steps.first();
     let prize = |plan: usize, prize: usize| rules.prize(Place { plan, prize }).id;

@@ -297,8 +297,8 @@ impl<'r> Tally<'r> {
                 let place = Place { plan, prize };
                 let outcome = &mut self.prizes[self.rules.index(place)];
                 outcome.left = turn.left(place);
-                outcome.expected_wins =
-                    f64::from(self.rolls[plan]) * f64::from(planned.odds_per_million) / f64::from(MILLION);
+                let odds = if planned.lots.is_empty() { 0 } else { planned.odds_per_million };
+                outcome.expected_wins = f64::from(self.rolls[plan]) * f64::from(odds) / f64::from(MILLION);
             }
         }
         Simulation { points: self.points, prizes: self.prizes, over_at: self.over_at }
@@ -310,7 +310,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::activities::model::PrizePlanId;
+    use crate::activities::model::{PrizeKind, PrizePlanId};
     use crate::activities::terms::{Exhaustion, Lot, Plan, Prize, Terms};
     use crate::catalog::model::CollectibleId;
 
@@ -326,7 +326,8 @@ mod tests {
             wins_per_day: None,
             paced: false,
             fallback: false,
-            lots: vec![Lot { collectible, first_serial: 1, quantity }],
+            kind: PrizeKind::Collectible,
+            lots: vec![Lot { collectible: Some(collectible), first_serial: 1, quantity }],
         }
     }
 

@@ -1,6 +1,7 @@
-//! SQL over activities and airdrops. Plans, draws, claims and reports have files of their own.
+//! SQL over activities and airdrops. Plans, draws, claims, codes and reports have files of their own.
 
 pub mod claims;
+pub mod codes;
 pub mod custom_rules;
 pub mod draws;
 pub mod participation;

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::activities::model::{ActivityId, PrizeId, PrizePlan, PrizePlanId};
+use crate::activities::model::{ActivityId, PrizeId, PrizeKind, PrizePlan, PrizePlanId};
 use crate::catalog::model::CollectibleId;
 use crate::words;
 
@@ -86,15 +86,19 @@ pub struct Prize {
     pub paced: bool,
     /// What [`Exhaustion::ToFallback`] gives; one a plan.
     pub fallback: bool,
-    /// Where several have pieces left, each piece is equally likely (a blind box).
+    #[serde(default)]
+    pub kind: PrizeKind,
+    /// Where several have pieces left, each piece is equally likely (a blind box). Where there are none at all, the prize
+    /// is nothing: a draw that falls on it has won nothing, and the plan's policy has no say.
     pub lots: Vec<Lot>,
 }
 
-/// Numbered pieces of one collectible, given out in order.
+/// Numbered pieces, given out in order: of one collectible, or of what the prize is itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Lot {
-    pub collectible: CollectibleId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collectible: Option<CollectibleId>,
     pub first_serial: u32,
     pub quantity: u32,
 }
@@ -186,6 +190,12 @@ impl Terms {
         let ids: HashSet<PrizeId> = prizes().map(|prize| prize.id).collect();
         holds(ids.len() == prizes().count(), "a prize stands in them twice")?;
         let lots = || prizes().flat_map(|prize| &prize.lots);
+        let nothing = prizes().all(|prize| (prize.kind == PrizeKind::Nothing) == prize.lots.is_empty());
+        holds(nothing, "a prize has no pieces, or nothing has some")?;
+        let collectibles = prizes().all(|prize| {
+            prize.lots.iter().all(|lot| (prize.kind == PrizeKind::Collectible) == lot.collectible.is_some())
+        });
+        holds(collectibles, "a piece is of no collectible, or of one that it should not be of")?;
         let pieces: u64 = lots().map(|lot| u64::from(lot.quantity)).sum();
         holds(pieces <= u64::from(u32::MAX), "there are more pieces than can be counted")?;
         let serials = lots().all(|lot| u64::from(lot.first_serial) + u64::from(lot.quantity) <= i32::MAX as u64);

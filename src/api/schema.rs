@@ -4,7 +4,7 @@ use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
 use crate::activities::graphql::{
     ActivitiesMutation, ActivitiesQuery, ChancesMutation, ChancesQuery, CustomRulesMutation, CustomRulesQuery,
-    ReportQuery, ReportSubscription, ViewMutation,
+    PrizesMutation, ReportQuery, ReportSubscription, ViewMutation,
 };
 use crate::api::node::NodeQuery;
 use crate::api::review::{ReviewMutation, ReviewQuery};
@@ -50,6 +50,7 @@ pub struct Mutation(
     ActivitiesMutation,
     ChancesMutation,
     CustomRulesMutation,
+    PrizesMutation,
     ViewMutation,
     SalesMutation,
     WalletsMutation,

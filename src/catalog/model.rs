@@ -133,12 +133,13 @@ pub struct CollectibleStock {
     pub next_serial: i32,
 }
 
-/// A run of serial numbers set aside for one use: `total = available + reserved + issued + void`, always.
+/// A run of serial numbers set aside for one use: `total = available + reserved + issued + void`, always. What is no
+/// collectible is counted the same way.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable)]
 #[diesel(table_name = allotments)]
 pub struct Allotment {
     pub id: AllotmentId,
-    pub collectible_id: CollectibleId,
+    pub collectible_id: Option<CollectibleId>,
     pub total: i32,
     pub available: i32,
     pub reserved: i32,
@@ -164,6 +165,8 @@ words! {
         Delivered = "DELIVERED",
         /// It was not claimed in time.
         Expired = "EXPIRED",
+        /// The enterprise did not confirm the win, or withdrew it.
+        Revoked = "REVOKED",
     }
 }
 
@@ -210,6 +213,11 @@ impl StockMove {
     pub fn deliver(allotment: AllotmentId, subject: Uuid, count: i32) -> Self {
         Self { reserved: -count, issued: count, ..Self::none(allotment, StockReason::Delivered, subject) }
     }
+
+    /// reserved → void: nobody gets it any more. Its number was given out, so it goes back to no draw.
+    pub fn revoke(allotment: AllotmentId, subject: Uuid, count: i32) -> Self {
+        Self { reserved: -count, void: count, ..Self::none(allotment, StockReason::Revoked, subject) }
+    }
 }
 
 codes!(CatalogErrorCode, CatalogUserError, {
@@ -240,6 +248,7 @@ mod tests {
             StockMove::release(allotment, subject, 3),
             StockMove::number(allotment, subject, 3),
             StockMove::deliver(allotment, subject, 3),
+            StockMove::revoke(allotment, subject, 3),
         ] {
             assert_eq!(change.available + change.reserved + change.issued + change.void, 0, "{change:?}");
         }

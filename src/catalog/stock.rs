@@ -19,8 +19,16 @@ pub async fn allot_in(
 ) -> Result<Option<AllotmentId>, Fault> {
     let Some(first_serial) = store::take_unallotted_in(tx, collectible, quantity).await? else { return Ok(None) };
     let id = AllotmentId::generate();
-    store::insert_allotment_in(tx, id, collectible, activity, first_serial, quantity).await?;
+    store::insert_allotment_in(tx, id, Some(collectible), activity, first_serial, quantity).await?;
     Ok(Some(id))
+}
+
+/// Sets aside `quantity` pieces of what is no collectible, numbered from 1. There are as many as whoever runs the activity
+/// says there are.
+pub async fn set_aside_in(tx: &TenantTx, activity: Uuid, quantity: i32) -> Result<AllotmentId, Fault> {
+    let id = AllotmentId::generate();
+    store::insert_allotment_in(tx, id, None, activity, 1, quantity).await?;
+    Ok(id)
 }
 
 /// Locks allotments, in the order of their IDs whoever asks, and reads them.

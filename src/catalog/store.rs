@@ -192,7 +192,7 @@ pub async fn take_unallotted_in(tx: &TenantTx, id: CollectibleId, quantity: i32)
 pub async fn insert_allotment_in(
     tx: &TenantTx,
     id: AllotmentId,
-    collectible: CollectibleId,
+    collectible: Option<CollectibleId>,
     activity: Uuid,
     first_serial: i32,
     quantity: i32,

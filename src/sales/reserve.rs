@@ -132,7 +132,7 @@ mod tests {
         };
         let stock = Allotment {
             id: allotment,
-            collectible_id,
+            collectible_id: Some(collectible_id),
             total: 10,
             available,
             reserved: 10 - available,

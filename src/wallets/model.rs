@@ -57,6 +57,8 @@ words! {
         Adjusted = "ADJUSTED",
         /// They paid for a draw.
         Drawn = "DRAWN",
+        /// They won them.
+        Won = "WON",
     }
 }
 
@@ -70,7 +72,7 @@ pub struct PointEntry {
     pub delta: i64,
     /// The enterprise's own name for what it did.
     pub reference: Option<String>,
-    /// The draw that it was spent on.
+    /// The draw that it was spent on, or the claim that they were won with.
     pub subject_id: Option<Uuid>,
     pub created_at: DateTime<Utc>,
 }

@@ -1,4 +1,4 @@
-//! Points: what an enterprise gives to its holders and takes for draws. Each change is an entry, and a balance is the sum
+//! Points: what an enterprise gives to its holders, what they win, and what draws cost. Each change is an entry, and a balance is the sum
 //! of its entries.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -178,6 +178,16 @@ pub async fn spend_in(tx: &TenantTx, spent: &[(HolderId, Uuid, i64)]) -> Result<
     };
     store::move_in(tx, &Vec::from_iter(sums)).await?;
     store::insert_entries_in(tx, &spent.iter().map(entry).collect::<Vec<_>>()).await
+}
+
+/// Gives what somebody has won, once for each claim. Locks the account until the transaction ends.
+pub async fn credit_in(tx: &TenantTx, holder: HolderId, claim: Uuid, points: i64) -> Result<(), Fault> {
+    store::open_in(tx, &[holder]).await?;
+    store::lock_in(tx, &[holder]).await?;
+    store::move_in(tx, &[(holder, points)]).await?;
+    let entry =
+        NewPointEntry { holder, reason: PointReason::Won, delta: points, reference: None, subject: Some(claim) };
+    store::insert_entries_in(tx, &[entry]).await
 }
 
 #[cfg(test)]

@@ -145,14 +145,16 @@ function deal(stream, person, openPlans, at, steps) {
     if (!(openPlans & (1n << BigInt(place)))) continue;
     if (plan.fallsThrough && isGone(plan)) continue;
     const step = (cause, number, picked) => {
-      const why = picked < 0 ? 0 : withheld(plan.prizes[picked], person, at);
+      // A prize without lots is nothing: it is neither given nor withheld.
+      const something = picked >= 0 && plan.prizes[picked].lots.length > 0;
+      const why = something ? withheld(plan.prizes[picked], person, at) : 0;
       steps.push({ place, cause, number, prize: picked < 0 ? null : plan.prizes[picked], why });
-      return picked >= 0 && why === 0 ? plan.prizes[picked] : null;
+      return something && why === 0 ? plan.prizes[picked] : null;
     };
     const odds = plan.prizes.map((prize) => prize.oddsPerMillion);
     const roll = below(stream, MILLION);
     let given = step(1, roll, pick(odds, roll));
-    if (!given && steps.at(-1).prize) {
+    if (!given && steps.at(-1).why) {
       if (plan.exhaustion === "TO_FALLBACK") {
         const fallback = plan.prizes.findIndex((prize) => prize.fallback);
         if (fallback >= 0) given = step(4, 0, fallback);

@@ -7,6 +7,8 @@ use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use crate::draws::published;
+use crate::prizes;
 use crate::support::app::{TestApp, text};
 use crate::support::people::id_number;
 use crate::support::play::{GIVE, SUBMIT, TAKE, key, phone, prize_of};
@@ -14,7 +16,7 @@ use crate::support::play::{GIVE, SUBMIT, TAKE, key, phone, prize_of};
 /// A mutation that takes a key, and how to see what it did.
 struct Intent {
     mutation: &'static str,
-    /// The payload's field with what was made or changed.
+    /// The payload's field with what was made or changed: one thing, or a list of them.
     object: &'static str,
     token: String,
     input: Value,
@@ -32,6 +34,11 @@ impl Intent {
             "mutation($input: {name}Input!) {{ {mutation}(input: $input) {{ {object} {{ id }} replayed userErrors {{ code field }} }} }}"
         )
     }
+}
+
+fn id_of<'p>(payload: &'p Value, object: &str) -> &'p Value {
+    let found = &payload[object];
+    if found.is_array() { &found[0]["id"] } else { &found["id"] }
 }
 
 fn with_key(input: &Value, key: &str) -> Value {
@@ -90,6 +97,17 @@ async fn intents(app: &TestApp) -> Vec<Intent> {
     for _ in 0..2 {
         claims.push(app.draw(winner, &activity).await["claim"]["id"].clone());
     }
+    let gift = |reviewed: bool| {
+        let prize = prizes::prize("OWN_GIFT", 1_000_000, 2, json!({ "reviewed": reviewed }));
+        published(app, json!({ "prizes": [prize], "chancesPerHolder": 2 }))
+    };
+    let (judged, sent) = (prizes::draws(app, winner, &gift(true).await, 2).await, gift(false).await);
+    let sent = prizes::draws(app, winner, &sent, 2).await;
+    for draw in &sent {
+        prizes::take(app, winner, &draw["claim"]).await;
+    }
+    let coded = json!({ "prizes": [prizes::prize("CLAIM_CODE", 1_000_000, 5, json!({}))] });
+    let coded = app.draft(&owner, "DRAW", coded).await["prizes"][0]["id"].clone();
     let made = |mutation, object, token: &String, input, other, effect| Intent {
         mutation,
         object,
@@ -125,6 +143,30 @@ async fn intents(app: &TestApp) -> Vec<Intent> {
             json!({ "id": claims[0] }),
             json!({ "id": claims[1] }),
             "SELECT count(*)::text FROM transfers WHERE cause = 'CLAIM'",
+        ),
+        made(
+            "claimsReview",
+            "claims",
+            &owner,
+            json!({ "claimIds": [judged[0]["claim"]["id"]], "verdict": "APPROVE" }),
+            json!({ "claimIds": [judged[1]["claim"]["id"]], "verdict": "APPROVE" }),
+            "SELECT count(*)::text FROM audit_records WHERE action = 'claimsReview'",
+        ),
+        made(
+            "claimsFulfil",
+            "claims",
+            &owner,
+            json!({ "claims": [{ "claimId": sent[0]["claim"]["id"] }] }),
+            json!({ "claims": [{ "claimId": sent[1]["claim"]["id"] }] }),
+            "SELECT count(*)::text FROM audit_records WHERE action = 'claimsFulfil'",
+        ),
+        made(
+            "prizeCodesAdd",
+            "prize",
+            &owner,
+            json!({ "prizeId": coded, "codes": ["one"] }),
+            json!({ "prizeId": coded, "codes": ["two"] }),
+            "SELECT count(*)::text FROM prize_claim_codes",
         ),
         made(
             "collectibleIssue",
@@ -181,9 +223,9 @@ async fn a_key_is_an_intent() {
         let before = app.count(intent.effect);
         let input = with_key(&intent.input, &key);
         let at_once = join_all((0..6).map(|_| app.done(&intent.token, &operation, input.clone()))).await;
-        let first = &at_once[0][intent.object]["id"];
+        let first = id_of(&at_once[0], intent.object);
         assert!(first.is_string(), "{mutation}: {at_once:?}");
-        assert!(at_once.iter().all(|payload| payload[intent.object]["id"] == *first), "{mutation}: {at_once:?}");
+        assert!(at_once.iter().all(|payload| id_of(payload, intent.object) == first), "{mutation}: {at_once:?}");
         let firsts = at_once.iter().filter(|payload| payload["replayed"] == false).count();
         assert_eq!(firsts, 1, "{mutation}: {at_once:?}");
         assert_eq!(app.count(intent.effect), before + 1, "{mutation} was done once");
@@ -194,7 +236,7 @@ async fn a_key_is_an_intent() {
         // Also after whatever came of it has gone on.
         app.settle().await;
         let later = app.done(&intent.token, &operation, input).await;
-        assert_eq!((&later[intent.object]["id"], &later["replayed"]), (first, &json!(true)), "{mutation}");
+        assert_eq!((id_of(&later, intent.object), &later["replayed"]), (first, &json!(true)), "{mutation}");
     }
     app.sums_hold();
 }

@@ -32,6 +32,7 @@ mod operators;
 mod operators_attacks;
 mod operators_secrets;
 mod personal_data;
+mod prizes;
 mod reads;
 mod reports;
 mod sales;

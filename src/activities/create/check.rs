@@ -4,16 +4,18 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 
-use super::{ActivityRequest, Limits, LotRequest, PlanRequest, PrizeRequest};
+use super::{ActivityRequest, Limits, PlanRequest, PrizeRequest};
 use crate::activities::draw::MAXIMUM_AT_ONCE;
-use crate::activities::model::{ActivityErrorCode, ActivityKind};
+use crate::activities::model::{ActivityErrorCode, ActivityKind, PrizeKind};
 use crate::activities::participation::Rule;
+use crate::activities::prize_code::MAXIMUM_PIECES;
 use crate::activities::store::plans::WholePlan;
 use crate::activities::task;
 use crate::activities::terms::{self, Exhaustion};
 use crate::catalog::model::CollectibleId;
 use crate::catalog::text::MAXIMUM_SUPPLY;
 use crate::platform::refusal::Refusal;
+use crate::wallets::points::is_reference;
 use crate::wallets::tag;
 
 /// In one plan.
@@ -24,6 +26,8 @@ const MAXIMUM_PERSONAL_PLANS: usize = 20;
 const MAXIMUM_LOTS: usize = 20;
 /// In all: each record of a draw binds what is left of every lot.
 const MAXIMUM_LOTS_IN_ALL: usize = 200;
+/// With one win.
+const MAXIMUM_WON_POINTS: i64 = 1_000_000_000;
 const MILLION: i64 = terms::MILLION as i64;
 
 type Checked = Result<(), Refusal<ActivityErrorCode>>;
@@ -238,11 +242,12 @@ fn check_prizes(kind: ActivityKind, exhaustion: Exhaustion, prizes: &[PrizeReque
         "中奖概率之和不能超过百万分之 1,000,000。",
         "The odds add up to at most 1,000,000 in a million; the rest is no prize.",
     )?;
+    let something = |prize: &PrizeRequest| prize.award.kind != PrizeKind::Nothing && prize.odds_per_million > Some(0);
     require(
-        kind != ActivityKind::Draw || odds > 0,
+        kind != ActivityKind::Draw || prizes.iter().any(something),
         at,
-        "至少一个奖品须有中奖概率。",
-        "At least one prize of a plan has odds.",
+        "至少一个奖品须有中奖概率（NOTHING 不算）。",
+        "At least one prize of a plan that is not NOTHING has odds.",
     )?;
     let fallbacks = prizes.iter().filter(|prize| prize.fallback).count();
     require(
@@ -264,7 +269,11 @@ fn check_prize(kind: ActivityKind, prize: &PrizeRequest, field: impl Fn(&str) ->
         "奖品等级须为 0 到 99。",
         "A prize's level lies between 0 and 99.",
     )?;
-    check_lots(kind, &prize.lots, &field)?;
+    check_award(kind, prize, &field)?;
+    match prize.award.kind {
+        PrizeKind::Collectible => check_lots(kind, prize, &field)?,
+        _ => check_quantity(prize, &field)?,
+    }
     let limits = [("winsPerHolder", prize.wins_per_holder), ("winsPerDay", prize.wins_per_day)];
     for (limit, most) in limits {
         require(
@@ -297,10 +306,80 @@ fn check_prize(kind: ActivityKind, prize: &PrizeRequest, field: impl Fn(&str) ->
     }
 }
 
-fn check_lots(kind: ActivityKind, lots: &[LotRequest], field: impl Fn(&str) -> String) -> Checked {
+/// What goes with each kind, and nothing that goes with another.
+fn check_award(kind: ActivityKind, prize: &PrizeRequest, field: impl Fn(&str) -> String) -> Checked {
+    let award = &prize.award;
+    require(
+        award.points.map_or(award.kind != PrizeKind::Points, |points| {
+            award.kind == PrizeKind::Points && (1..=MAXIMUM_WON_POINTS).contains(&points)
+        }),
+        field("points"),
+        "POINTS 类奖品须填写每次中奖的积分（1 到 1,000,000,000），其他奖品不填。",
+        "A prize of kind POINTS says how many each win gives, 1 to 1,000,000,000; no other prize does.",
+    )?;
+    require(
+        award.reference.as_deref().map_or(!award.kind.is_delivered_by_enterprise(), |reference| {
+            award.kind.is_delivered_by_enterprise() && is_reference(reference)
+        }),
+        field("reference"),
+        "BENEFIT、WECHAT_CARD、OWN_GIFT 类奖品须填写 1 到 64 个可见 ASCII 字符的业务编号，其他奖品不填。",
+        "A prize of kind BENEFIT, WECHAT_CARD or OWN_GIFT has a reference of 1 to 64 visible ASCII characters; no other has.",
+    )?;
+    for text in [&award.instructions.0, &award.instructions.1] {
+        let fits = text.chars().count() <= 1000 && !text.contains('\0');
+        require(
+            fits,
+            field("instructions"),
+            "说明不能超过 1000 个字符。",
+            "Instructions have at most 1000 characters.",
+        )?;
+    }
+    require(
+        !award.reviewed || kind == ActivityKind::Draw,
+        field("reviewed"),
+        "只有抽奖活动的奖品才有中奖审核。",
+        "Only prizes in a draw are reviewed: an airdrop goes to people whom you have named yourself.",
+    )?;
+    let is_plain = prize.wins_per_holder.is_none() && prize.wins_per_day.is_none() && !prize.paced && !prize.fallback;
+    require(
+        award.kind != PrizeKind::Nothing || (kind == ActivityKind::Draw && is_plain && !award.reviewed),
+        field("kind"),
+        "NOTHING（谢谢参与）只用于抽奖，且没有限制、匀速、兜底与审核。",
+        "NOTHING is for draws, and has no limits, no pacing, no review, and is no fallback.",
+    )
+}
+
+/// Of what is no collectible.
+fn check_quantity(prize: &PrizeRequest, field: impl Fn(&str) -> String) -> Checked {
+    let lots = &prize.lots;
+    if prize.award.kind == PrizeKind::Nothing {
+        return require(
+            lots.is_empty(),
+            field("quantity"),
+            "NOTHING 没有数量，请勿填写 `quantity`、`collectibleId` 与 `lots`。",
+            "There is no end of NOTHING; leave `quantity`, `collectibleId` and `lots` out.",
+        );
+    }
+    require(
+        lots.len() <= 1 && lots.iter().all(|lot| lot.collectible.is_none()),
+        field("collectibleId"),
+        "只有 COLLECTIBLE 类奖品才有藏品，其他奖品只填写 `quantity`。",
+        "Only a prize of kind COLLECTIBLE names collectibles; give any other its `quantity` alone.",
+    )?;
+    let most = if prize.award.kind == PrizeKind::ClaimCode { MAXIMUM_PIECES } else { MAXIMUM_SUPPLY };
+    require(
+        lots.len() == 1 && lots.iter().all(|lot| (1..=most).contains(&lot.quantity)),
+        field("quantity"),
+        "奖品数量须为 1 到 10,000,000，兑奖码奖品最多 100,000。",
+        "A prize's quantity lies between 1 and 10,000,000; of claim codes there are at most 100,000.",
+    )
+}
+
+fn check_lots(kind: ActivityKind, prize: &PrizeRequest, field: impl Fn(&str) -> String) -> Checked {
+    let lots = &prize.lots;
     let most = if kind == ActivityKind::Draw { MAXIMUM_LOTS } else { 1 };
     require(
-        (1..=most).contains(&lots.len()),
+        (1..=most).contains(&lots.len()) && lots.iter().all(|lot| lot.collectible.is_some()),
         field("lots"),
         "请填写 collectibleId 与 quantity，或填写 lots（盲盒，最多 20 种，仅限抽奖），二者选一。",
         "Name `collectibleId` and `quantity`, or `lots` instead: at most 20, and only in a draw.",
@@ -312,7 +391,7 @@ fn check_lots(kind: ActivityKind, lots: &[LotRequest], field: impl Fn(&str) -> S
         "奖品数量须为 1 到 10,000,000。",
         "A prize's quantity lies between 1 and 10,000,000.",
     )?;
-    let collectibles: HashSet<CollectibleId> = lots.iter().map(|lot| lot.collectible).collect();
+    let collectibles: HashSet<CollectibleId> = lots.iter().filter_map(|lot| lot.collectible).collect();
     require(
         collectibles.len() == lots.len(),
         field("lots"),
@@ -322,202 +401,4 @@ fn check_lots(kind: ActivityKind, lots: &[LotRequest], field: impl Fn(&str) -> S
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::activities::model::ActivityId;
-
-    fn moment() -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::days(20_000)
-    }
-
-    fn prize(odds_per_million: Option<i32>) -> PrizeRequest {
-        PrizeRequest {
-            lots: vec![LotRequest { collectible: CollectibleId::generate(), quantity: 1 }],
-            level: 0,
-            name: ("奖品".into(), "Prize".into()),
-            odds_per_million,
-            wins_per_holder: None,
-            wins_per_day: None,
-            paced: false,
-            fallback: false,
-        }
-    }
-
-    fn draw() -> ActivityRequest {
-        ActivityRequest {
-            kind: ActivityKind::Draw,
-            name: ("活动".into(), "Activity".into()),
-            rules: (String::new(), String::new()),
-            opens_at: moment(),
-            closes_at: moment() + TimeDelta::seconds(1),
-            chances_per_holder: Some(1),
-            daily_chances: None,
-            participation: Rule::default(),
-            tasks: Vec::new(),
-            custom_rules: Vec::new(),
-            limits: Limits::default(),
-            claim_days: None,
-            exhaustion: Exhaustion::ToNoPrize,
-            prizes: vec![prize(Some(1_000_000))],
-            personal_plans: Vec::new(),
-        }
-    }
-
-    fn airdrop() -> ActivityRequest {
-        ActivityRequest { kind: ActivityKind::Airdrop, chances_per_holder: None, prizes: vec![prize(None)], ..draw() }
-    }
-
-    fn refused_at(request: &ActivityRequest) -> Option<String> {
-        match check(request) {
-            Ok(()) => None,
-            Err(Refusal::Problems(problems)) => problems.into_iter().next().and_then(|problem| problem.field),
-            Err(Refusal::Fault(fault)) => panic!("{fault}"),
-        }
-    }
-
-    #[test]
-    fn each_kind_as_it_should_be_passes() {
-        assert_eq!(refused_at(&draw()), None);
-        assert_eq!(refused_at(&airdrop()), None);
-        let sale = ActivityRequest { kind: ActivityKind::Sale, prizes: vec![], ..airdrop() };
-        assert_eq!(refused_at(&sale), None);
-        assert_eq!(refused_at(&ActivityRequest { prizes: vec![prize(None)], ..sale }).as_deref(), Some("prizes"));
-    }
-
-    #[test]
-    fn odds_of_more_than_a_million_are_refused() {
-        let with =
-            |odds: &[i32]| ActivityRequest { prizes: odds.iter().map(|odds| prize(Some(*odds))).collect(), ..draw() };
-        assert_eq!(refused_at(&with(&[999_999, 1])), None);
-        assert_eq!(refused_at(&with(&[999_999, 2])).as_deref(), Some("prizes"));
-        assert_eq!(refused_at(&with(&[1, 0])).as_deref(), Some("prizes.1.oddsPerMillion"), "it could never be won");
-        assert_eq!(refused_at(&with(&[-1])).as_deref(), Some("prizes.0.oddsPerMillion"));
-        assert_eq!(refused_at(&with(&[])).as_deref(), Some("prizes"));
-        assert_eq!(refused_at(&with(&[1; 50])), None);
-        assert_eq!(refused_at(&with(&[1; 51])).as_deref(), Some("prizes"));
-    }
-
-    #[test]
-    fn what_cannot_be_meant_is_refused_where_it_stands() {
-        let base = draw();
-        let closed = ActivityRequest { closes_at: base.opens_at, ..draw() };
-        assert_eq!(refused_at(&closed).as_deref(), Some("closesAt"));
-        assert_eq!(refused_at(&ActivityRequest { claim_days: Some(0), ..draw() }).as_deref(), Some("claimDays"));
-        assert_eq!(refused_at(&ActivityRequest { claim_days: Some(366), ..draw() }).as_deref(), Some("claimDays"));
-        let far = ActivityRequest { closes_at: moment() + TimeDelta::days(365 * 9000), ..draw() };
-        assert_eq!(refused_at(&far).as_deref(), Some("closesAt"));
-        let none = ActivityRequest { chances_per_holder: Some(0), ..draw() };
-        assert_eq!(refused_at(&none).as_deref(), Some("chancesPerHolder"));
-        let free = ActivityRequest { chances_per_holder: Some(0), daily_chances: Some(1), ..draw() };
-        assert_eq!(refused_at(&free), None, "who may draw once a day needs nothing else");
-        let often = ActivityRequest { daily_chances: Some(1001), ..draw() };
-        assert_eq!(refused_at(&often).as_deref(), Some("dailyChances"));
-        let granted = ActivityRequest { chances_per_holder: Some(1), ..airdrop() };
-        assert_eq!(refused_at(&granted).as_deref(), Some("chancesPerHolder"));
-        let likely = ActivityRequest { prizes: vec![prize(Some(1))], ..airdrop() };
-        assert_eq!(refused_at(&likely).as_deref(), Some("prizes.0.oddsPerMillion"));
-        let mut nothing = draw();
-        nothing.prizes[0].lots[0].quantity = 0;
-        assert_eq!(refused_at(&nothing).as_deref(), Some("prizes.0.quantity"));
-    }
-
-    fn refused_with(change: impl FnOnce(&mut ActivityRequest)) -> Option<String> {
-        let mut request = draw();
-        change(&mut request);
-        refused_at(&request)
-    }
-
-    fn personal(tags: &[&str]) -> PlanRequest {
-        PlanRequest {
-            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
-            starts_at: None,
-            ends_at: None,
-            priority: 0,
-            overlays: true,
-            falls_through: true,
-            exhaustion: Exhaustion::Renormalise,
-            prizes: vec![prize(Some(1))],
-        }
-    }
-
-    #[test]
-    fn a_fallback_prize_goes_with_its_policy() {
-        let fallback = || PrizeRequest { fallback: true, ..prize(None) };
-        assert_eq!(refused_with(|it| it.exhaustion = Exhaustion::ToFallback).as_deref(), Some("prizes"));
-        assert_eq!(refused_with(|it| it.prizes.push(fallback())).as_deref(), Some("prizes"));
-        let both = |it: &mut ActivityRequest| {
-            it.exhaustion = Exhaustion::ToFallback;
-            it.prizes.push(fallback());
-        };
-        assert_eq!(refused_with(both), None);
-        let two = |it: &mut ActivityRequest| {
-            both(it);
-            it.prizes.push(fallback());
-        };
-        assert_eq!(refused_with(two).as_deref(), Some("prizes"));
-    }
-
-    #[test]
-    fn a_blind_box_names_each_collectible_once() {
-        let lot = || LotRequest { collectible: CollectibleId::generate(), quantity: 1 };
-        assert_eq!(refused_with(|it| it.prizes[0].lots = vec![lot(), lot()]), None);
-        assert_eq!(refused_with(|it| it.prizes[0].lots = vec![lot(); 2]).as_deref(), Some("prizes.0.lots"));
-        assert_eq!(refused_with(|it| it.prizes[0].lots.clear()).as_deref(), Some("prizes.0.lots"));
-        let many = |it: &mut ActivityRequest| it.prizes[0].lots = (0..21).map(|_| lot()).collect();
-        assert_eq!(refused_with(many).as_deref(), Some("prizes.0.lots"));
-        let too_many = |it: &mut ActivityRequest| {
-            it.prizes[0].lots =
-                vec![LotRequest { quantity: 6_000_000, ..lot() }, LotRequest { quantity: 6_000_000, ..lot() }]
-        };
-        assert_eq!(refused_with(too_many).as_deref(), Some("prizes.0.quantity"));
-        let mut dropped = airdrop();
-        dropped.prizes[0].lots = vec![lot(), lot()];
-        assert_eq!(refused_at(&dropped).as_deref(), Some("prizes.0.lots"));
-    }
-
-    #[test]
-    fn a_personal_plan_is_for_some_people_or_some_time() {
-        let with = |plan: PlanRequest| refused_with(|it| it.personal_plans = vec![plan]);
-        assert_eq!(with(personal(&["vip"])), None);
-        let timed = || PlanRequest { starts_at: Some(moment()), ..personal(&[]) };
-        assert_eq!(with(timed()), None);
-        assert_eq!(with(personal(&[])).as_deref(), Some("personalPlans.0"));
-        assert_eq!(with(personal(&["vip", "vip"])).as_deref(), Some("personalPlans.0.tags"));
-        assert_eq!(with(personal(&[""])).as_deref(), Some("personalPlans.0.tags"));
-        let backwards = PlanRequest { ends_at: Some(moment()), ..timed() };
-        assert_eq!(with(backwards).as_deref(), Some("personalPlans.0.endsAt"));
-        let closing = PlanRequest { exhaustion: Exhaustion::CloseActivity, ..timed() };
-        assert_eq!(with(closing).as_deref(), Some("personalPlans.0.exhaustion"));
-        let hopeless = PlanRequest { prizes: vec![prize(None)], ..timed() };
-        assert_eq!(with(hopeless).as_deref(), Some("personalPlans.0.prizes.0.oddsPerMillion"));
-        let mut elsewhere = airdrop();
-        elsewhere.personal_plans = vec![timed()];
-        assert_eq!(refused_at(&elsewhere).as_deref(), Some("personalPlans"));
-    }
-
-    #[test]
-    fn limits_are_for_draws() {
-        assert_eq!(refused_with(|it| it.limits.draws_at_once = Some(10)), None);
-        assert_eq!(refused_with(|it| it.limits.draws_at_once = Some(11)).as_deref(), Some("drawsAtOnce"));
-        assert_eq!(refused_with(|it| it.limits.wins_per_day = Some(0)).as_deref(), Some("winsPerDay"));
-        let limits = Limits { draws_per_day: Some(1), ..Limits::default() };
-        assert_eq!(refused_at(&ActivityRequest { limits, ..airdrop() }).as_deref(), Some("drawsPerDay"));
-        let paced = PrizeRequest { paced: true, ..prize(None) };
-        let paced = ActivityRequest { prizes: vec![paced], ..airdrop() };
-        assert_eq!(refused_at(&paced).as_deref(), Some("prizes.0.winsPerHolder"));
-    }
-
-    #[test]
-    fn plans_that_tie_are_refused() {
-        let tie = |plans: Vec<PlanRequest>| {
-            let request = ActivityRequest { personal_plans: plans, ..draw() };
-            match check_ties(&super::super::plans(ActivityId::generate(), &request)) {
-                Ok(()) => None,
-                Err(Refusal::Problems(problems)) => problems.into_iter().next().and_then(|problem| problem.field),
-                Err(Refusal::Fault(fault)) => panic!("{fault}"),
-            }
-        };
-        assert_eq!(tie(vec![personal(&["a"]), personal(&["b"])]).as_deref(), Some("personalPlans.1.priority"));
-        assert_eq!(tie(vec![personal(&["a"]), PlanRequest { priority: 1, ..personal(&["b"]) }]), None);
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::activities::model::{ActivityId, PrizeId, PrizePlanId};
+use crate::activities::model::{ActivityId, PrizeId, PrizeKind, PrizePlanId};
 use crate::activities::terms::Lot;
 use crate::catalog::model::CollectibleId;
 
@@ -28,13 +28,14 @@ fn prize(number: u32, odds_per_million: u32, quantity: u32) -> Prize {
         wins_per_day: None,
         paced: false,
         fallback: false,
+        kind: PrizeKind::Collectible,
         lots: vec![lot(number, quantity)],
     }
 }
 
 fn lot(number: u32, quantity: u32) -> Lot {
     let collectible = CollectibleId::from_uuid(Uuid::from_u128(number.into()));
-    Lot { collectible, first_serial: 1000 * number, quantity }
+    Lot { collectible: Some(collectible), first_serial: 1000 * number, quantity }
 }
 
 fn plan(prizes: Vec<Prize>) -> Plan {
@@ -97,6 +98,47 @@ fn serial(decided: &Decided) -> Option<u32> {
 
 fn withheld(decided: &Decided) -> Option<Withheld> {
     decided.steps[0].withheld
+}
+
+/// A slot of the wheel that wins nothing.
+fn nothing(odds_per_million: u32) -> Prize {
+    Prize { kind: PrizeKind::Nothing, lots: Vec::new(), ..prize(99, odds_per_million, 0) }
+}
+
+#[test]
+fn nothing_is_picked_and_neither_given_nor_withheld() {
+    for &exhaustion in Exhaustion::ALL {
+        let prizes = vec![nothing(MILLION - 1), prize(1, 1, 5)];
+        let first = Plan { exhaustion, overlays: true, priority: 1, ..plan(prizes) };
+        let rules = rules(vec![first, plan(vec![prize(2, MILLION, 5)])]);
+        let mut turn = turn(&rules);
+        for _ in 0..20 {
+            let decided = once(&mut turn, 1);
+            let step = decided.steps[0];
+            assert_eq!(
+                (decided.awarded, decided.steps.len()),
+                (None, 1),
+                "no policy and no other plan, {exhaustion:?}"
+            );
+            assert_eq!((step.plan, step.picked, step.withheld), (0, Some(0), None), "{exhaustion:?}");
+        }
+        assert_eq!(turn.accounts[&who(1)].wins, 0);
+    }
+}
+
+#[test]
+fn nothing_takes_no_part_once_something_is_withheld_and_keeps_no_plan_alive() {
+    let prizes = vec![nothing(500_000), prize(1, 499_999, 0), prize(2, 1, 1000)];
+    let shared = Plan { exhaustion: Exhaustion::Renormalise, ..plan(prizes) };
+    let rules = rules(vec![shared]);
+    let mut first = turn(&rules);
+    let decided: Vec<Decided> = (0..50).map(|_| once(&mut first, 1)).collect();
+    let anew = decided.iter().filter_map(|decided| decided.steps.get(1));
+    assert!(anew.clone().count() > 5 && anew.clone().all(|step| step.picked == Some(2)));
+
+    let empty = Plan { falls_through: true, priority: 1, ..plan(vec![nothing(500_000), prize(1, 500_000, 0)]) };
+    let rules = self::rules(vec![empty, plan(vec![prize(2, MILLION, 5)])]);
+    assert_eq!(once(&mut turn(&rules), 1).steps[0].plan, 1, "nothing is left of the first");
 }
 
 #[test]

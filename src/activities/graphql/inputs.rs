@@ -5,9 +5,9 @@ use chrono::{DateTime, Utc};
 
 use super::chances::{ParticipationRuleInput, TaskInput};
 use super::custom_rules::ActivityCustomRuleInput;
-use crate::activities::create::{ActivityRequest, Limits, LotRequest, PlanRequest, PrizeRequest};
+use crate::activities::create::{ActivityRequest, AwardRequest, Limits, LotRequest, PlanRequest, PrizeRequest};
 use crate::activities::custom_rule::UseRequest;
-use crate::activities::model::{ActivityId, ActivityKind, ClaimId, PrizeId};
+use crate::activities::model::{ActivityId, ActivityKind, ClaimId, PrizeId, PrizeKind};
 use crate::activities::participation::Rule;
 use crate::activities::simulate::SimulationRequest;
 use crate::activities::task::TaskRequest;
@@ -94,11 +94,25 @@ pub struct PrizePlanInput {
 /// A prize of a new activity.
 #[derive(InputObject)]
 pub struct PrizeInput {
-    /// What whoever wins it gets a piece of. It must be issued before the activity is published.
+    /// What it is.
+    #[graphql(default_with = "PrizeKind::Collectible")]
+    pub kind: PrizeKind,
+    /// What whoever wins it gets a piece of. It must be issued before the activity is published. Only for `COLLECTIBLE`.
     pub collectible_id: Option<CollectibleId>,
-    /// How many pieces are set aside for it.
+    /// How many pieces are set aside for it. There is no end of `NOTHING`, and of `CLAIM_CODE` as many as it has codes by
+    /// the time of publication (`prizeCodesAdd`).
     pub quantity: Option<i32>,
-    /// In place of the two: pieces of several collectibles, of which each is equally likely (a blind box), at most 20.
+    /// How many points each win gives, 1 to 1,000,000,000. Only for `POINTS`.
+    pub points: Option<i64>,
+    /// What your own system knows it as, 1 to 64 visible ASCII characters: a card's ID, a gift's number. It comes with the
+    /// event of each win. Only for `BENEFIT`, `WECHAT_CARD` and `OWN_GIFT`.
+    pub reference: Option<String>,
+    /// How its winner gets it, for people to read, at most 1000 characters in each language.
+    pub instructions: Option<LocalizedTextInput>,
+    /// Whether a win waits for your word (`claimsReview`) before its winner may take it. Only for kind `DRAW`.
+    #[graphql(default)]
+    pub reviewed: bool,
+    /// For `COLLECTIBLE`, in place of `collectibleId` and `quantity`: pieces of several collectibles, of which each is equally likely (a blind box), at most 20.
     #[graphql(default)]
     pub lots: Vec<PrizeLotInput>,
     /// How high a prize it is, 0 to 99; 0 is the highest.
@@ -174,15 +188,24 @@ impl From<PrizePlanInput> for PlanRequest {
 impl From<PrizeInput> for PrizeRequest {
     fn from(input: PrizeInput) -> Self {
         let several =
-            input.lots.iter().map(|lot| LotRequest { collectible: lot.collectible_id, quantity: lot.quantity });
-        let lots = match (input.collectible_id, input.quantity) {
-            (Some(collectible), quantity) if input.lots.is_empty() => {
-                vec![LotRequest { collectible, quantity: quantity.unwrap_or(0) }]
-            }
-            (None, None) => several.collect(),
-            _ => Vec::new(), // both ways at once, or half of one: refused as no lots at all
+            input.lots.iter().map(|lot| LotRequest { collectible: Some(lot.collectible_id), quantity: lot.quantity });
+        let named = input.collectible_id.is_some() || input.quantity.is_some();
+        let one = LotRequest { collectible: input.collectible_id, quantity: input.quantity.unwrap_or(0) };
+        let lots = match (input.kind, named, input.lots.is_empty()) {
+            (_, false, _) => several.collect(),
+            (_, true, true) => vec![one],
+            (PrizeKind::Collectible, true, false) => Vec::new(), // both ways at once: refused as no lots at all
+            (_, true, false) => several.chain([one]).collect(),
+        };
+        let award = AwardRequest {
+            kind: input.kind,
+            points: input.points,
+            reference: input.reference,
+            instructions: input.instructions.map_or_else(Default::default, |text| (text.chinese, text.english)),
+            reviewed: input.reviewed,
         };
         Self {
+            award,
             lots,
             level: input.level,
             name: (input.name.chinese, input.name.english),

@@ -81,6 +81,8 @@ pub struct ActivitySimulatePayload {
 pub struct ClaimPayload {
     /// The claim as it is now.
     pub claim: Option<ClaimObject>,
+    /// Its claim code (兑奖码), where the prize is one. `claimCodeReveal` shows it again.
+    pub code: Option<String>,
     /// Whether this is the result of an earlier request with the same idempotency key.
     pub replayed: bool,
     /// Why nothing was done, if nothing was.
@@ -219,15 +221,17 @@ impl ActivitiesMutation {
         })
     }
 
-    /// Takes a claim up before its deadline: its piece is transferred to the caller. For holders.
+    /// Takes a claim up before its deadline. A collectible's piece is transferred to the caller, points are credited, a claim
+    /// code is shown, and anything else is delivered by the enterprise. For holders.
     async fn claim_take(&self, ctx: &Context<'_>, input: ClaimTakeInput) -> Result<ClaimPayload> {
         let scope = ctx.request().holder().map_err(raise)?;
         let key = input.idempotency_key.parse().map_err(raise)?;
         let outcome =
             payload::run(ctx, ActivityUserError::from_problem, || claim::take(ctx.platform(), scope, input.id, &key))
                 .await?;
-        let (claim, replayed) = outcome.value.map_or((None, false), |done| (Some(done.claim), done.replayed));
-        Ok(ClaimPayload { claim: claim.map(ClaimObject), replayed, user_errors: outcome.user_errors })
+        let (claim, code, replayed) =
+            outcome.value.map_or((None, None, false), |done| (Some(done.claim), done.code, done.replayed));
+        Ok(ClaimPayload { claim: claim.map(ClaimObject), code, replayed, user_errors: outcome.user_errors })
     }
 
     /// Gives one piece of a prize to each person of a list, or to nobody: each row becomes a claim. Needs

@@ -8,7 +8,7 @@ use super::plans::{PrizeObject, PrizePlanObject, prizes_of};
 use crate::activities::loaders::{ChancesOf, PlansOf, TasksOf};
 use crate::activities::model::{
     Activity, ActivityId, ActivityKind, ActivityPhase, ActivityState, Airdrop, AirdropId, AirdropState, Claim, ClaimId,
-    ClaimSource, ClaimState,
+    ClaimSource, ClaimState, PrizeKind,
 };
 use crate::activities::publication;
 use crate::api::context::ContextExt;
@@ -206,12 +206,20 @@ impl ClaimObject {
         ctx.loaders().required(self.0.prize_id).await.map(PrizeObject).map_err(raise)
     }
 
-    /// What the piece is of.
-    async fn collectible(&self, ctx: &Context<'_>) -> Result<CollectibleObject> {
-        ctx.loaders().required(self.0.collectible_id).await.map(CollectibleObject).map_err(raise)
+    /// What kind of prize that is.
+    async fn kind(&self) -> PrizeKind {
+        self.0.kind
     }
 
-    /// The piece's serial number.
+    /// What the piece is of, where it is of a collectible.
+    async fn collectible(&self, ctx: &Context<'_>) -> Result<Option<CollectibleObject>> {
+        match self.0.collectible_id {
+            Some(id) => ctx.loaders().required(id).await.map(|it| Some(CollectibleObject(it))).map_err(raise),
+            None => Ok(None),
+        }
+    }
+
+    /// The piece's serial number; of what is no collectible, which piece of the prize it is, from 1.
     async fn serial_number(&self) -> i32 {
         self.0.serial
     }
@@ -226,12 +234,27 @@ impl ClaimObject {
         self.0.state
     }
 
-    /// Until when it can be taken up; that moment is too late.
-    async fn deadline(&self) -> DateTime<Utc> {
+    /// Until when it can be taken up; that moment is too late. Nothing while it is reviewed: its days count from then on.
+    async fn deadline(&self) -> Option<DateTime<Utc>> {
         self.0.deadline
     }
 
-    /// The transfer that brings the piece, once it was taken up.
+    /// When it was taken up.
+    async fn taken_at(&self) -> Option<DateTime<Utc>> {
+        self.0.taken_at
+    }
+
+    /// What the enterprise said of the win in its review.
+    async fn remark(&self) -> Option<&str> {
+        self.0.remark.as_deref()
+    }
+
+    /// Under which name the enterprise delivered it, such as a parcel's number.
+    async fn delivery_reference(&self) -> Option<&str> {
+        self.0.delivery_reference.as_deref()
+    }
+
+    /// The transfer that brings the piece of a collectible, once it was taken up.
     async fn transfer(&self, ctx: &Context<'_>) -> Result<Option<TransferObject>> {
         match self.0.transfer_id {
             Some(id) => Ok(ctx.loaders().one(id).await.map_err(raise)?.map(TransferObject)),

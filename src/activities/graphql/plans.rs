@@ -4,8 +4,8 @@ use async_graphql::{Context, Object, Result};
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 
-use crate::activities::loaders::{LotsOf, PlanTagsOf, PrizesOf};
-use crate::activities::model::{Prize, PrizeId, PrizeLot, PrizePlan, PrizePlanId};
+use crate::activities::loaders::{CodesOf, LotsOf, PlanTagsOf, PrizesOf};
+use crate::activities::model::{Prize, PrizeId, PrizeKind, PrizeLot, PrizePlan, PrizePlanId};
 use crate::activities::terms::Exhaustion;
 use crate::api::context::ContextExt;
 use crate::api::text::LocalizedText;
@@ -106,6 +106,40 @@ impl PrizeObject {
         LocalizedText::new(&self.0.name_chinese, &self.0.name_english)
     }
 
+    /// What it is.
+    async fn kind(&self) -> PrizeKind {
+        self.0.kind
+    }
+
+    /// How many points each win gives, where it is points.
+    async fn points(&self) -> Option<i64> {
+        self.0.points
+    }
+
+    /// What the enterprise's own system knows it as, to the enterprise alone.
+    async fn reference(&self, ctx: &Context<'_>) -> Option<&str> {
+        ctx.request().enterprise().ok()?;
+        self.0.reference.as_deref()
+    }
+
+    /// How its winner gets it, for people to read.
+    async fn instructions(&self) -> LocalizedText {
+        LocalizedText::new(&self.0.instructions_chinese, &self.0.instructions_english)
+    }
+
+    /// Whether a win waits for the enterprise's word before its winner may take it (中奖审核).
+    async fn reviewed(&self) -> bool {
+        self.0.reviewed
+    }
+
+    /// How many claim codes (兑奖码) it has, to the enterprise alone. Before publication there must be as many as pieces.
+    async fn code_count(&self, ctx: &Context<'_>) -> Result<Option<i64>> {
+        if self.0.kind != PrizeKind::ClaimCode || ctx.request().enterprise().is_err() {
+            return Ok(None);
+        }
+        Ok(Some(ctx.loaders().one(CodesOf(self.0.id)).await.map_err(raise)?.unwrap_or(0)))
+    }
+
     /// How many of a million rolls fall on it. 0 in an airdrop.
     async fn odds_per_million(&self) -> i32 {
         self.0.odds_per_million
@@ -131,7 +165,7 @@ impl PrizeObject {
         self.0.fallback
     }
 
-    /// How many pieces of it there are.
+    /// How many pieces of it there are. 0 of `NOTHING`, which has no end.
     async fn quantity(&self, ctx: &Context<'_>) -> Result<i32> {
         Ok(lots_of(ctx, self.0.id).await?.iter().map(|lot| lot.quantity).sum())
     }
@@ -143,17 +177,15 @@ impl PrizeObject {
         Ok(found.into_iter().flatten().reduce(|sum, more| sum.plus(&more)))
     }
 
-    /// What whoever wins it gets a piece of. Nothing for a blind box: read its lots.
+    /// What whoever wins it gets a piece of. Nothing for a blind box (read its lots) and for what is no collectible.
     async fn collectible(&self, ctx: &Context<'_>) -> Result<Option<CollectibleObject>> {
         match lots_of(ctx, self.0.id).await?[..] {
-            [lot] => {
-                ctx.loaders().required(lot.collectible_id).await.map(|it| Some(CollectibleObject(it))).map_err(raise)
-            }
+            [lot] => collectible_of(ctx, &lot).await,
             _ => Ok(None),
         }
     }
 
-    /// What it consists of, at most twenty; of several, each piece is equally likely.
+    /// What it consists of, at most twenty; of several, each piece is equally likely. None of `NOTHING`.
     async fn lots(&self, ctx: &Context<'_>) -> Result<Vec<PrizeLotObject>> {
         Ok(lots_of(ctx, self.0.id).await?.into_iter().map(PrizeLotObject).collect())
     }
@@ -163,14 +195,21 @@ async fn lots_of(ctx: &Context<'_>, prize: PrizeId) -> Result<Vec<PrizeLot>> {
     Ok(ctx.loaders().one(LotsOf(prize)).await.map_err(raise)?.unwrap_or_default())
 }
 
+async fn collectible_of(ctx: &Context<'_>, lot: &PrizeLot) -> Result<Option<CollectibleObject>> {
+    match lot.collectible_id {
+        Some(id) => ctx.loaders().required(id).await.map(|it| Some(CollectibleObject(it))).map_err(raise),
+        None => Ok(None),
+    }
+}
+
 pub struct PrizeLotObject(pub PrizeLot);
 
-/// Pieces of one collectible within a prize.
+/// Pieces within a prize, of one collectible or of what the prize is itself.
 #[Object(name = "PrizeLot")]
 impl PrizeLotObject {
-    /// What they are pieces of.
-    async fn collectible(&self, ctx: &Context<'_>) -> Result<CollectibleObject> {
-        ctx.loaders().required(self.0.collectible_id).await.map(CollectibleObject).map_err(raise)
+    /// What they are pieces of, where that is a collectible.
+    async fn collectible(&self, ctx: &Context<'_>) -> Result<Option<CollectibleObject>> {
+        collectible_of(ctx, &self.0).await
     }
 
     /// How many there are.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{Array, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
 use diesel::{BoolExpressionMethods, ExpressionMethods, JoinOnDsl, QueryDsl, SelectableHelper, insert_into, update};
 
 use crate::activities::fairness::Hash;
@@ -60,8 +60,10 @@ pub async fn insert_plans_in(tx: &TenantTx, plans: &[WholePlan], tags: &[(PrizeP
 async fn insert_prizes_in(tx: &TenantTx, new: &[&Prize]) -> Result<(), Fault> {
     let statement = statement(
         "INSERT INTO prizes (tenant_id, id, plan_id, position, level, name_chinese, name_english, odds_per_million,
-                             wins_per_holder, wins_per_day, paced, fallback)
-         SELECT $1, prize.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS prize
+                             wins_per_holder, wins_per_day, paced, fallback, kind, points, reference,
+                             instructions_chinese, instructions_english, reviewed)
+         SELECT $1, prize.*
+           FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) AS prize
          ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
@@ -75,7 +77,13 @@ async fn insert_prizes_in(tx: &TenantTx, new: &[&Prize]) -> Result<(), Fault> {
     .bind::<Array<Nullable<Integer>>, _>(new.iter().map(|prize| prize.wins_per_holder).collect::<Vec<_>>())
     .bind::<Array<Nullable<Integer>>, _>(new.iter().map(|prize| prize.wins_per_day).collect::<Vec<_>>())
     .bind::<Array<Bool>, _>(new.iter().map(|prize| prize.paced).collect::<Vec<_>>())
-    .bind::<Array<Bool>, _>(new.iter().map(|prize| prize.fallback).collect::<Vec<_>>());
+    .bind::<Array<Bool>, _>(new.iter().map(|prize| prize.fallback).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(new.iter().map(|prize| prize.kind).collect::<Vec<_>>())
+    .bind::<Array<Nullable<BigInt>>, _>(new.iter().map(|prize| prize.points).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Text>>, _>(new.iter().map(|prize| prize.reference.clone()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(new.iter().map(|prize| prize.instructions_chinese.clone()).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(new.iter().map(|prize| prize.instructions_english.clone()).collect::<Vec<_>>())
+    .bind::<Array<Bool>, _>(new.iter().map(|prize| prize.reviewed).collect::<Vec<_>>());
     tx.execute_exactly(new.len(), statement).await
 }
 
@@ -88,7 +96,7 @@ async fn insert_lots_in(tx: &TenantTx, new: &[&PrizeLot]) -> Result<(), Fault> {
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<Array<SqlUuid>, _>(new.iter().map(|lot| lot.prize_id).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(new.iter().map(|lot| lot.position).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(new.iter().map(|lot| lot.collectible_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(new.iter().map(|lot| lot.collectible_id).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>(new.iter().map(|lot| lot.quantity).collect::<Vec<_>>());
     tx.execute_exactly(new.len(), statement).await
 }

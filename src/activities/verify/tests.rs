@@ -2,7 +2,7 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::*;
-use crate::activities::model::PrizePlanId;
+use crate::activities::model::{PrizeKind, PrizePlanId};
 use crate::activities::terms::{Exhaustion, Lot, Plan, Prize};
 use crate::catalog::model::CollectibleId;
 
@@ -13,7 +13,7 @@ fn at(minutes: i64) -> DateTime<Utc> {
 }
 
 fn terms() -> Terms {
-    let lot = Lot { collectible: CollectibleId::from_uuid(Uuid::from_u128(1)), first_serial: 1, quantity: 6 };
+    let lot = Lot { collectible: Some(CollectibleId::from_uuid(Uuid::from_u128(1))), first_serial: 1, quantity: 6 };
     let prize = Prize {
         id: PrizeId::from_uuid(Uuid::from_u128(1)),
         name_chinese: "奖".into(),
@@ -24,6 +24,7 @@ fn terms() -> Terms {
         wins_per_day: None,
         paced: false,
         fallback: false,
+        kind: PrizeKind::Collectible,
         lots: vec![lot],
     };
     let plan = Plan {
@@ -188,6 +189,18 @@ fn terms_that_nobody_could_have_published_are_refused() {
         refused(&|terms| (terms.plans[1].for_chosen, terms.plans[1].from) = (false, None)),
         "two plans for everybody"
     );
+    let first = |terms: &mut Terms, change: fn(&mut Prize)| change(&mut terms.plans[0].prizes[0]);
+    assert!(refused(&|terms| first(terms, |prize| prize.lots.clear())), "a prize without pieces");
+    assert!(refused(&|terms| first(terms, |prize| prize.kind = PrizeKind::Nothing)), "nothing with pieces");
+    assert!(refused(&|terms| first(terms, |prize| prize.kind = PrizeKind::Points)), "points of a collectible");
+    assert!(refused(&|terms| first(terms, |prize| prize.lots[0].collectible = None)), "a collectible of none");
+    assert!(!refused(&|terms| first(terms, |prize| {
+        (prize.kind, prize.lots[0].collectible) = (PrizeKind::Points, None);
+    })));
+    assert!(!refused(&|terms| first(terms, |prize| {
+        prize.kind = PrizeKind::Nothing;
+        prize.lots.clear();
+    })));
     assert!(refused(&|terms| terms.closes_at = terms.opens_at));
     assert!(refused(&|terms| terms.closes_at = DateTime::<Utc>::MAX_UTC));
     assert!(refused(&|terms| terms.opens_at += TimeDelta::nanoseconds(1)));

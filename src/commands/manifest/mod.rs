@@ -14,7 +14,7 @@ use serde::Serialize;
 use toml::Spanned;
 use uuid::Uuid;
 
-use crate::activities::create::{ActivityRequest, Limits, LotRequest, PrizeRequest};
+use crate::activities::create::{ActivityRequest, AwardRequest, Limits, LotRequest, PrizeRequest};
 use crate::activities::model::{ActivityId, ActivityKind, ActivityState};
 use crate::activities::participation::Rule;
 use crate::activities::terms::Exhaustion;
@@ -345,7 +345,8 @@ impl Bench<'_> {
         for prize in prizes {
             let collectible = CollectibleId::from_uuid(self.made("collectible", &prize.collectible).await?);
             requests.push(PrizeRequest {
-                lots: vec![LotRequest { collectible, quantity: prize.quantity }],
+                award: AwardRequest::default(),
+                lots: vec![LotRequest { collectible: Some(collectible), quantity: prize.quantity }],
                 level: prize.level,
                 name: (prize.name.chinese.clone(), prize.name.english.clone()),
                 odds_per_million: odds.then_some(prize.odds_per_million),

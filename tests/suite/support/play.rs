@@ -192,6 +192,13 @@ impl TestApp {
                   LEFT JOIN (SELECT holder_id, sum(delta) AS held FROM point_entries GROUP BY 1) AS e USING (holder_id)
                  WHERE a.balance <> coalesce(e.held, 0)
                 UNION ALL
+                SELECT 'stock of ' || a.id FROM allotments AS a
+                  JOIN (SELECT allotment_id, count(*) FILTER (WHERE state IN ('IN_REVIEW', 'PENDING', 'CLAIMED', 'DELIVERING')) AS owed,
+                               count(*) FILTER (WHERE state = 'DELIVERED') AS delivered,
+                               count(*) FILTER (WHERE state = 'REVOKED') AS revoked FROM claims GROUP BY 1) AS c
+                    ON c.allotment_id = a.id
+                 WHERE (a.reserved, a.issued, a.void) <> (c.owed, c.delivered, c.revoked)
+                UNION ALL
                 SELECT 'purchases of ' || t.holder_id FROM purchase_tallies AS t
                   LEFT JOIN (SELECT l.offer_id, l.holder_id, sum(l.quantity) AS held FROM order_lines AS l
                         JOIN orders AS o ON o.id = l.order_id WHERE o.state NOT IN ('CANCELLED', 'EXPIRED') GROUP BY 1, 2) AS l
@@ -207,7 +214,7 @@ impl TestApp {
                           FROM (SELECT activity_id, created_at AS at, (ordinal = 1)::integer AS participants, 1 AS draws,
                                        (awarded_prize_id IS NOT NULL)::integer AS wins, 0 AS claims FROM draws
                                 UNION ALL
-                                SELECT c.activity_id, t.created_at, 0, 0, 0, 1 FROM claims AS c JOIN transfers AS t ON t.id = c.transfer_id
+                                SELECT activity_id, taken_at, 0, 0, 0, 1 FROM claims WHERE taken_at IS NOT NULL
                                ) AS happened
                          CROSS JOIN (VALUES ('MINUTE'), ('HOUR')) AS spans (span) GROUP BY 1, 2, 3) AS happened
                     USING (activity_id, span, starts_at)
