@@ -1,5 +1,6 @@
 //! SQL over activities and airdrops. Plans, draws, claims and reports have files of their own.
 
+pub mod anchors;
 pub mod claims;
 pub mod draws;
 pub mod participation;

@@ -3,7 +3,8 @@
 use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
 use crate::activities::graphql::{
-    ActivitiesMutation, ActivitiesQuery, ChancesMutation, ChancesQuery, ReportQuery, ReportSubscription, ViewMutation,
+    ActivitiesMutation, ActivitiesQuery, ChancesMutation, ChancesQuery, ProofsQuery, ReportQuery, ReportSubscription,
+    ViewMutation,
 };
 use crate::api::node::NodeQuery;
 use crate::api::review::{ReviewMutation, ReviewQuery};
@@ -29,6 +30,7 @@ pub struct Query(
     MediaQuery,
     ActivitiesQuery,
     ChancesQuery,
+    ProofsQuery,
     ReportQuery,
     SalesQuery,
     WalletsQuery,
