@@ -31,6 +31,7 @@ mod operators;
 mod operators_attacks;
 mod operators_secrets;
 mod personal_data;
+mod proofs;
 mod reads;
 mod reports;
 mod sales;

@@ -26,7 +26,7 @@ const ELSEWHERE: &[&str] = &[
     "blockedPhonesChange", "chanceEntries", "chancesGrant", "drawCodeEnter", "drawCodesGenerate", "participationPhonesChange",
     "pointEntries", "pointsAdjust", "taskComplete",
     "activities", "activity", "activityCreate", "activityDraw", "activityEnd", "activityPause", "activityPublish",
-    "activityReport", "activityResume", "activitySettle", "activitySimulate", "activitySubmit", "activityView", "airdrop", "airdropStart", "claimTake", "claims", "drawExplain",
+    "activityReport", "activityResume", "activitySettle", "activitySimulate", "activitySubmit", "activityView", "airdrop", "airdropStart", "claimTake", "claims", "drawExplain", "drawProof",
     "draws", "holderTagsChange",
     "domain", "domainCreate", "domainVerify", "domains", "merchant", "merchantCreate", "merchantVerify", "merchants",
     "offerCreate", "offers", "order", "orderCancel", "orderPaymentStart", "orderPlace", "orders", "sandboxPay",
