@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::activities::anchor_job::AnchorJob;
 use crate::activities::claim;
 use crate::activities::consult::Callbacks;
 use crate::activities::custom_rule;
@@ -43,6 +44,7 @@ use crate::ledger::checkpoint::LedgerKeys;
 use crate::ledger::embedded::EmbeddedLedger;
 use crate::ledger::evm::EvmLedger;
 use crate::ledger::ledgers::{LedgerParts, Ledgers};
+use crate::ledger::model::LedgerKind;
 use crate::ledger::simulator;
 use crate::platform::Platform;
 use crate::platform::address::Block;
@@ -145,14 +147,16 @@ impl App {
             .data(ledgers.clone())
             .data(ledger_keys.clone())
             .finish();
-        let mut jobs: Vec<Arc<dyn Job>> = vec![embedded];
+        let mut jobs: Vec<Arc<dyn Job>> = vec![embedded.clone()];
         jobs.extend(evm.iter().flat_map(|evm| evm.jobs()));
         for ledger in ledgers.iter() {
             let (platform, ledger) = (platform.clone(), ledger.clone());
             jobs.push(Arc::new(IssuanceJob { platform: platform.clone(), ledger: ledger.clone() }));
             jobs.push(Arc::new(TransferJob { platform, ledger, arrivals: Arc::new(ToItsCause) }));
         }
-        let others: [Arc<dyn Job>; 7] = [
+        let anchoring = ledgers.get(LedgerKind::Embedded).cloned().unwrap_or_else(|| embedded.clone());
+        let others: [Arc<dyn Job>; 8] = [
+            Arc::new(AnchorJob { platform: platform.clone(), ledger: anchoring }),
             Arc::new(MediaJob { platform: platform.clone(), services: media.clone() }),
             Arc::new(OrderExpiryJob { platform: platform.clone() }),
             Arc::new(SettlementJob { platform: platform.clone() }),
@@ -189,7 +193,8 @@ impl App {
         let uploads = transport::for_pages(uploads::router(self.platform.clone()), &settings.origins);
         let downloads = transport::for_pages(downloads::router(self.platform.clone()), &settings.origins);
         let media = transport::for_pages(media::router(self.platform.clone()), &settings.origins);
-        let draws = transport::for_pages(draws::router(self.platform.clone()), &settings.origins);
+        let draws =
+            transport::for_pages(draws::router(self.platform.clone(), self.ledger_keys.clone()), &settings.origins);
         let graphql = transport::router(self.schema.clone(), &schema::sdl(), gate.clone(), settings, shutdown)?;
         let surface = Surface {
             platform: self.platform.clone(),

@@ -362,6 +362,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    draw_anchors (tenant_id, activity_id, from_sequence) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        from_sequence -> BigInt,
+        to_sequence -> BigInt,
+        last_draw_id -> Uuid,
+        beginning -> Bytea,
+        head -> Bytea,
+        root -> Bytea,
+        lots_left -> Bytea,
+        operation_id -> Uuid,
+        state -> Text,
+        block_number -> Nullable<BigInt>,
+        position -> Nullable<Integer>,
+        attempts -> Integer,
+        due_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     draw_code_batches (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -412,6 +433,15 @@ diesel::table! {
         document -> Text,
         since -> Timestamptz,
         record_hash -> Bytea,
+    }
+}
+
+diesel::table! {
+    draw_watches (tenant_id, activity_id) {
+        tenant_id -> Uuid,
+        activity_id -> Uuid,
+        day -> Integer,
+        due_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -682,14 +712,15 @@ diesel::table! {
         block_number -> Nullable<BigInt>,
         position -> Nullable<Integer>,
         submitted_at -> Timestamptz,
-        collectible_id -> Uuid,
-        first_serial -> Integer,
-        piece_count -> Integer,
+        collectible_id -> Nullable<Uuid>,
+        first_serial -> Nullable<Integer>,
+        piece_count -> Nullable<Integer>,
         from_holder_id -> Nullable<Uuid>,
         to_holder_id -> Nullable<Uuid>,
         ordinal -> Integer,
         leaf -> Nullable<Bytea>,
         refusal -> Nullable<Text>,
+        digest -> Nullable<Bytea>,
     }
 }
 

@@ -183,6 +183,13 @@ coded! {
     }
 }
 
+impl Cause {
+    /// Whether a number is drawn for it.
+    pub fn draws(self) -> bool {
+        !matches!(self, Self::Fallback | Self::Endpoint)
+    }
+}
+
 coded! {
     /// Why a picked prize was not given.
     pub enum Withheld {
@@ -217,7 +224,7 @@ pub struct Step {
 impl Step {
     /// Whether a number was drawn for it.
     pub fn is_drawn(&self) -> bool {
-        !matches!(self.cause, Cause::Fallback | Cause::Endpoint)
+        self.cause.draws()
     }
 }
 

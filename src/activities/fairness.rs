@@ -163,6 +163,11 @@ pub fn pick(shares: impl IntoIterator<Item = u32>, number: u32) -> Option<usize>
     })
 }
 
+/// The head before the first draw: the commitment, and on it the terms that come into force first.
+pub fn beginning(activity: ActivityId, commitment: &Hash, version: u32, document: &str, since: DateTime<Utc>) -> Hash {
+    terms_hash(&first_head(activity, commitment), version, document, since)
+}
+
 pub fn first_head(activity: ActivityId, commitment: &Hash) -> Hash {
     sha256(&[LANE, activity.uuid().as_bytes(), commitment].concat())
 }
@@ -294,6 +299,7 @@ mod tests {
         let at = DateTime::from_timestamp_micros(1_700_000_000_123_456).expect("a moment");
         let head = terms_hash(&head, 1, r#"{"a":1}"#, at);
         assert_eq!(hex(&head), "6a3823bd855ed16caea807c804a580c36999a5829175e524131ece3f9b821e4f");
+        assert_eq!(beginning(of.activity, &commitment(&seed), 1, r#"{"a":1}"#, at), head);
 
         let prize = |number: u128| PrizeId::from_uuid(Uuid::from_u128(number));
         let withheld = StepOf { plan: 0, cause: 1, number: 5, picked: Some(prize(8)), withheld: 1 };

@@ -8,8 +8,8 @@ use crate::activities::engine::Rules;
 use crate::activities::fairness::{self, Seed};
 use crate::activities::model::{Activity, ActivityId, Prize, PrizeId, PrizeLot};
 use crate::activities::store;
-use crate::activities::store::draws;
 use crate::activities::store::plans::{self, InForce, WholePlan};
+use crate::activities::store::{anchors, draws};
 use crate::activities::terms::{self, Terms};
 use crate::catalog::model::AllotmentId;
 use crate::catalog::stock;
@@ -45,10 +45,10 @@ pub async fn begin_in(
     let terms = terms_of(activity, plans, first_serial);
     let in_force =
         InForce { document: serde_json::to_string(&terms).map_err(Fault::internal)?, since: tx.now().await? };
-    let first = fairness::first_head(id, &commitment);
-    let head = fairness::terms_hash(&first, terms.version, &in_force.document, in_force.since);
+    let head = fairness::beginning(id, &commitment, terms.version, &in_force.document, in_force.since);
     plans::insert_terms_in(tx, id, terms.version.cast_signed(), &in_force, &head).await?;
-    draws::insert_lane_in(tx, id, &head, in_force.since).await
+    draws::insert_lane_in(tx, id, &head, in_force.since).await?;
+    anchors::insert_watch_in(tx, id).await
 }
 
 /// The terms of plans that have no stock yet, as if each lot began at number 1.

@@ -9,6 +9,8 @@
 //! activity's [`lane`] takes all wishes that wait, and one transaction serves them together and leaves a [`record`]. What
 //! it decides is pure: [`engine`] turns wishes into outcomes, [`fairness`] says byte by byte how numbers and a record's
 //! hash come about. [`verify`] makes draws again from what [`publication`] serves, and [`explain`] puts them into words.
+//! The ledger binds what has been recorded by an [`anchor`] for each stretch of draws ([`anchor_job`]); so one draw can be
+//! shown by itself ([`prove`]) and checked without all the others ([`proof`]).
 //!
 //! Who may draw is a matter of [`participation`], how often one of [`chances`]: those that everybody has, and those earned
 //! by a [`task`], a [`draw_code`] or the enterprise's [`grant`].
@@ -28,6 +30,8 @@
 //! [`fairness`]'s domain strings: records already written must stay verifiable.
 
 pub mod airdrop;
+pub mod anchor;
+pub mod anchor_job;
 pub mod chances;
 pub mod change;
 pub mod claim;
@@ -52,6 +56,8 @@ pub mod participation;
 pub mod pause;
 pub mod phone_list;
 pub mod prize_code;
+pub mod proof;
+pub mod prove;
 pub mod publication;
 pub mod publish;
 pub mod record;

@@ -33,6 +33,7 @@ pub async fn settle(
         store::participation::delete_origins_in(&tx, id).await?;
         let seed = force::seed(platform, &tx, id).await?;
         after = store::reveal_seed_in(&tx, id, &seed).await?;
+        store::anchors::look_now_in(&tx, id).await?;
     }
     tx.commit().await?;
     Ok(after)

@@ -1,5 +1,6 @@
 //! SQL over activities and airdrops. Plans, draws, claims, codes and reports have files of their own.
 
+pub mod anchors;
 pub mod claims;
 pub mod codes;
 pub mod custom_rules;

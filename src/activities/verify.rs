@@ -31,7 +31,7 @@ pub struct Export {
     pub draws: Vec<Recorded>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TermsInForce {
     /// The terms' JSON, byte for byte.
@@ -134,8 +134,8 @@ pub fn check(export: &Export) -> Result<Verified, Flaw> {
         Some(text) => Some(array(text).filter(|seed| fairness::commitment(seed) == commitment).ok_or(Flaw::OtherSeed)?),
         None => None,
     };
-    let first = fairness::first_head(export.activity, &commitment);
-    let head = Head { next_sequence: 1, hash: fairness::terms_hash(&first, terms.version, document, *since) };
+    let beginning = fairness::beginning(export.activity, &commitment, terms.version, document, *since);
+    let head = Head { next_sequence: 1, hash: beginning };
     let rules = Rules::new(terms);
     let mut turn = Turn::fresh(&rules, head, *since);
     let (mut wins, mut previous) = (0, None);
@@ -217,7 +217,7 @@ pub fn numbers(steps: &[Step]) -> Vec<u32> {
 }
 
 /// Numbers as they were recorded. Where one is missing or out of bounds, another is given, which leads elsewhere.
-struct Told<'r>(std::slice::Iter<'r, u32>);
+pub struct Told<'r>(pub std::slice::Iter<'r, u32>);
 
 impl Dice for Told<'_> {
     fn below(&mut self, bound: u32) -> u32 {

@@ -1,6 +1,7 @@
-//! The public record of an activity's draws, for anybody to verify: `minthouse verify-draws`.
+//! The public record of an activity's draws, for anybody to verify: `minthouse verify-draws`; and the proof of a single
+//! one: `minthouse verify-draw`.
 //!
-//! The body is made while it is sent, page by page, each in a transaction of its own: memory does not depend on how much
+//! The record's body is made while it is sent, page by page, each in a transaction of its own: memory does not depend on how much
 //! there is, and a slow reader holds no connection.
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
@@ -18,10 +19,12 @@ use futures_util::stream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::activities::model::ActivityId;
+use crate::activities::prove;
 use crate::activities::publication::{self, Place};
 use crate::activities::verify::{Export, Recorded};
 use crate::api::downloads::refuse;
 use crate::api::transport::RequestId;
+use crate::ledger::checkpoint::LedgerKeys;
 use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::language::Language;
@@ -33,14 +36,18 @@ const LOOKS_AT_ONCE: usize = 2;
 /// How long a page waits for its look.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub fn router(platform: Arc<Platform>) -> Router {
-    let public = Public { platform, looks: Arc::new(Semaphore::new(LOOKS_AT_ONCE)) };
-    Router::new().route("/draws/{enterprise}/{activity}", get(record)).with_state(public)
+pub fn router(platform: Arc<Platform>, keys: LedgerKeys) -> Router {
+    let public = Public { platform, keys, looks: Arc::new(Semaphore::new(LOOKS_AT_ONCE)) };
+    Router::new()
+        .route("/draws/{enterprise}/{activity}", get(record))
+        .route("/draws/{enterprise}/{activity}/{sequence}", get(proof))
+        .with_state(public)
 }
 
 #[derive(Clone)]
 struct Public {
     platform: Arc<Platform>,
+    keys: LedgerKeys,
     looks: Arc<Semaphore>,
 }
 
@@ -60,19 +67,52 @@ async fn record(
     Extension(request_id): Extension<RequestId>,
     headers: HeaderMap,
 ) -> Response {
-    let language = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match begin(public, &named).await {
-        Ok((activity, body)) => {
-            let headers = [
-                (header::CONTENT_TYPE, "application/json".to_owned()),
-                (header::CACHE_CONTROL, "no-store".to_owned()),
-                (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{activity}.json\"")),
-                (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-            ];
-            (headers, body).into_response()
-        }
-        Err(fault) => refuse(&fault, Language::from_accept_language(language), &request_id),
+        Ok((activity, body)) => (file(&activity.to_string()), body).into_response(),
+        Err(fault) => refuse(&fault, language(&headers), &request_id),
     }
+}
+
+/// `GET /draws/<enterprise>/<activity>/<sequence>`
+async fn proof(
+    State(public): State<Public>,
+    Path(named): Path<(String, String, String)>,
+    Extension(request_id): Extension<RequestId>,
+    headers: HeaderMap,
+) -> Response {
+    match prove_one(&public, &named).await {
+        Ok((name, document)) => (file(&name), document).into_response(),
+        Err(fault) => refuse(&fault, language(&headers), &request_id),
+    }
+}
+
+fn language(headers: &HeaderMap) -> Language {
+    let wished = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    Language::from_accept_language(wished.unwrap_or_default())
+}
+
+/// What is sent before a file of JSON.
+fn file(name: &str) -> [(HeaderName, String); 4] {
+    [
+        (header::CONTENT_TYPE, "application/json".to_owned()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}.json\"")),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+    ]
+}
+
+/// A draw's proof, and a name for it.
+async fn prove_one(
+    public: &Public,
+    (enterprise, activity, sequence): &(String, String, String),
+) -> Result<(String, String), Fault> {
+    let enterprise: EnterpriseId = enterprise.parse().map_err(|_| Fault::NotFound)?;
+    let activity: ActivityId = activity.parse().map_err(|_| Fault::NotFound)?;
+    let sequence: i64 = sequence.parse().map_err(|_| Fault::NotFound)?;
+    let look = public.look().await?;
+    let found = prove::of(&public.platform, &public.keys, enterprise, activity, sequence).await?;
+    drop(look);
+    Ok((format!("{activity}-{sequence}"), found.ok_or(Fault::NotFound)?.document.json()))
 }
 
 async fn begin(public: Public, (enterprise, activity): &(String, String)) -> Result<(ActivityId, Body), Fault> {

@@ -4,7 +4,7 @@ use async_graphql::{MergedObject, MergedSubscription, Schema, SchemaBuilder};
 
 use crate::activities::graphql::{
     ActivitiesMutation, ActivitiesQuery, ChancesMutation, ChancesQuery, CustomRulesMutation, CustomRulesQuery,
-    PrizesMutation, ReportQuery, ReportSubscription, ViewMutation,
+    PrizesMutation, ProofsQuery, ReportQuery, ReportSubscription, ViewMutation,
 };
 use crate::api::node::NodeQuery;
 use crate::api::review::{ReviewMutation, ReviewQuery};
@@ -31,6 +31,7 @@ pub struct Query(
     ActivitiesQuery,
     ChancesQuery,
     CustomRulesQuery,
+    ProofsQuery,
     ReportQuery,
     SalesQuery,
     WalletsQuery,

@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod serve;
 pub mod tenants;
 pub mod token;
+pub mod verify_draw;
 pub mod verify_draws;
 
 use std::path::PathBuf;
@@ -93,6 +94,8 @@ enum Command {
     },
     /// Check the public record of an activity's draws, offline
     VerifyDraws(verify_draws::Options),
+    /// Check the proof of one draw, offline
+    VerifyDraw(verify_draw::Options),
     /// Exchange keys, and show those that are public
     Keys {
         #[command(subcommand)]
@@ -116,6 +119,7 @@ pub async fn run(command_line: CommandLine) -> Result<ExitCode> {
         Command::Audit { command } => audit::run(&command),
         Command::Ledger { command } => ledger::run(&flags, command).await,
         Command::VerifyDraws(options) => verify_draws::run(&options),
+        Command::VerifyDraw(options) => verify_draw::run(&options),
         Command::Demo(options) => demo::run(options).await,
         Command::Serve { tenants } => serve::run(Config::load(&flags)?, &tenants).await,
         Command::Migrate => {

@@ -223,7 +223,7 @@ fn check_operation(
     let held = before.and_then(|before| before.holder.zip(before.previous_id));
     let holding =
         held.map_or(Holding::TREASURY, |(id, since)| Holding { owner: Owner::Holder(id), since: Some(since) });
-    let operation = row.row.operation().map_err(|_| wrong("to_holder_id", "a transfer needs a receiver"))?;
+    let operation = row.row.operation().map_err(|_| wrong("kind", "the row lacks what such an operation needs"))?;
     let due = Record::new(salts, tenant, place, &operation, row.row.to_holder_id.map(|_| holding));
     let payload = row.payload.as_deref().unwrap_or_default();
     let leaf = record::leaf(payload);
@@ -251,6 +251,7 @@ fn check_operation(
         (found.to == due.to, "to_holder_id"),
         (row.row.to_holder_id.is_none() || row.row.from_holder_id == giver, "from_holder_id"),
         (found.from == due.from, "from_holder_id"),
+        (found.digest == due.digest, "digest"),
         (found == due, "payload"),
     ] {
         if !agrees {

@@ -207,7 +207,7 @@ type Judged<'a> = (Vec<(&'a Operation, Option<Holding>)>, Vec<(OperationId, Stri
 
 async fn judge<'a>(tx: &TenantTx, operations: &'a [Operation]) -> Result<Judged<'a>, Fault> {
     // The piece of a transfer; of a run its last, before which any run that reaches into it begins.
-    let pieces: Vec<Piece> = operations.iter().map(|operation| touched(&operation.content)).collect();
+    let pieces: Vec<Piece> = operations.iter().filter_map(|operation| touched(&operation.content)).collect();
     let mut standing = Standing::default();
     for (piece, known) in store::known(tx, &pieces).await? {
         if let Some((first, count)) = known.run {
@@ -227,12 +227,14 @@ async fn judge<'a>(tx: &TenantTx, operations: &'a [Operation]) -> Result<Judged<
     Ok((accepted, refused))
 }
 
-fn touched(content: &Content) -> Piece {
+fn touched(content: &Content) -> Option<Piece> {
     match *content {
         Content::Issue { collectible_id, first_serial, count } => {
-            Piece { collectible: collectible_id, serial: first_serial.saturating_add(count).saturating_sub(1) }
+            let serial = first_serial.saturating_add(count).saturating_sub(1);
+            Some(Piece { collectible: collectible_id, serial })
         }
-        Content::Transfer { collectible_id, serial, .. } => Piece { collectible: collectible_id, serial },
+        Content::Transfer { collectible_id, serial, .. } => Some(Piece { collectible: collectible_id, serial }),
+        Content::Anchor { .. } => None,
     }
 }
 

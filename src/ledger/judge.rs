@@ -70,6 +70,8 @@ impl Standing {
                 self.moved.insert(piece, Holding { owner: Owner::Holder(to), since: Some(operation.id) });
                 Ok(Some(holding))
             }
+            // It says of no piece that anything is so.
+            Content::Anchor { .. } => Ok(None),
         }
     }
 
@@ -116,6 +118,7 @@ mod tests {
                 from,
                 to: holder(to)
             }),
+            any::<[u8; 32]>().prop_map(|digest| Content::Anchor { digest }),
         ]
     }
 
@@ -137,6 +140,7 @@ mod tests {
                         }
                         good.then_some(None)
                     }
+                    Content::Anchor { .. } => Some(None),
                     Content::Transfer { collectible_id, serial, from, to } => {
                         let piece = Piece { collectible: collectible_id, serial };
                         let held: Option<(HolderId, Uuid)> = pieces.get(&piece).copied();

@@ -2,7 +2,8 @@
 //!
 //! A ledger answers late, twice, or not at all. So [`Ledger::submit`] may be repeated under the same operation ID
 //! without doing anything twice, and nothing is believed before [`Ledger::receipts`] says so. To add a ledger,
-//! implement the trait, let `tests/suite/ledgers/conformance.rs` judge it, and choose it in `app.rs`.
+//! implement the trait, let `tests/suite/ledgers/conformance.rs` judge it, and choose it in `app.rs`. Anchors are the
+//! embedded ledger's alone, which every house has; another need not take them, and says so when it is handed one.
 //!
 //! The embedded ledger proves what it says: `record.rs` and `merkle.rs` say what is hashed, `checkpoint.rs` what is
 //! signed, `proof.rs` what a holder takes home and `verify.rs` how it is checked there; `audit.rs` looks at every row.

@@ -32,6 +32,8 @@ words! {
         Issue = "ISSUE",
         /// Moves one piece to a holder.
         Transfer = "TRANSFER",
+        /// Binds the digest of something outside of the ledger, which is thereby shown to have been there by then.
+        Anchor = "ANCHOR",
     }
 }
 
@@ -40,9 +42,21 @@ words! {
 #[serde(tag = "kind", rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Content {
     #[serde(rename_all = "camelCase")]
-    Issue { collectible_id: CollectibleId, first_serial: i32, count: i32 },
+    Issue {
+        collectible_id: CollectibleId,
+        first_serial: i32,
+        count: i32,
+    },
     #[serde(rename_all = "camelCase")]
-    Transfer { collectible_id: CollectibleId, serial: i32, from: Option<HolderId>, to: HolderId },
+    Transfer {
+        collectible_id: CollectibleId,
+        serial: i32,
+        from: Option<HolderId>,
+        to: HolderId,
+    },
+    Anchor {
+        digest: Hash,
+    },
 }
 
 impl Content {
@@ -50,12 +64,15 @@ impl Content {
         match self {
             Self::Issue { .. } => OperationKind::Issue,
             Self::Transfer { .. } => OperationKind::Transfer,
+            Self::Anchor { .. } => OperationKind::Anchor,
         }
     }
 
-    pub fn collectible(&self) -> CollectibleId {
+    /// Of whose pieces it speaks, if of any.
+    pub fn collectible(&self) -> Option<CollectibleId> {
         match self {
-            Self::Issue { collectible_id, .. } | Self::Transfer { collectible_id, .. } => *collectible_id,
+            Self::Issue { collectible_id, .. } | Self::Transfer { collectible_id, .. } => Some(*collectible_id),
+            Self::Anchor { .. } => None,
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::model::CollectibleId;
 use crate::ledger::checkpoint::{Checkpoint, LedgerKeys};
 use crate::ledger::merkle::{self, Hash, Run};
-use crate::ledger::model::{Block, Piece};
+use crate::ledger::model::{Block, OperationId, Piece};
 use crate::ledger::record::Salts;
 use crate::ledger::store::{self, chain};
 use crate::platform::Platform;
@@ -67,6 +67,19 @@ pub struct BlockInclusion {
     /// Microseconds since 1970.
     pub sealed_at: i64,
     pub path: Vec<String>,
+}
+
+/// One operation in its block, its block in the chain, and the chain under the signature: a part of whatever document
+/// says what the operation is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OperationProof {
+    pub operation: Inclusion,
+    pub block: BlockInclusion,
+    /// The signed note.
+    pub checkpoint: String,
+    /// The public key that signed it, to be compared with what the house publishes.
+    pub key: String,
 }
 
 pub struct Proof {
@@ -136,6 +149,35 @@ pub async fn of(
         key: key.to_string(),
     };
     Ok(Some(Proof { document, checkpoint }))
+}
+
+/// What can be proved of one operation, by the newest checkpoint. None where no signed block has it.
+///
+/// The caller has found out that whoever asks may see what it is about.
+pub async fn of_operation(
+    platform: &Platform,
+    keys: &LedgerKeys,
+    tenant: EnterpriseId,
+    id: OperationId,
+) -> Result<Option<OperationProof>, Fault> {
+    let tx = TenantScope::of_system(tenant).read(&platform.database).await?;
+    let Some(last) = chain::last_checkpoint(&tx).await? else { return Ok(None) };
+    let (checkpoint, key) = keys.open(&last.note).map_err(Fault::internal)?;
+    let Some(event) = store::sealed(&tx, id, last.tree_size).await? else { return Ok(None) };
+    let number = event.block_number;
+    let lost = || Fault::internal(anyhow::anyhow!("block {number} has lost operations"));
+    let leaves = chain::leaves(&tx, &[number]).await?.into_iter().map(|(_, leaf)| Hash::try_from(leaf));
+    let leaves = leaves.collect::<Result<Vec<Hash>, _>>().map_err(|_| lost())?;
+    let place = usize::try_from(event.position).ok().filter(|place| *place < leaves.len()).ok_or_else(lost)?;
+    let sisters = merkle::sisters(number as u64 - 1, checkpoint.size);
+    let path: Vec<Hash> = chain::subtrees(&tx, &sisters).await?.iter().map(|run| merkle::join(run)).collect();
+    let block = chain::blocks(&tx, &[number]).await?.remove(&number).ok_or_else(lost)?;
+    Ok(Some(OperationProof {
+        operation: Inclusion { record: event.payload, path: hexes(&merkle::path(&leaves, place)) },
+        block: BlockInclusion::new(&block, &path),
+        checkpoint: last.note,
+        key: key.to_string(),
+    }))
 }
 
 impl BlockInclusion {

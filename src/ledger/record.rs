@@ -29,15 +29,22 @@ pub struct Record {
     pub position: i32,
     pub operation: OperationId,
     pub kind: OperationKind,
-    pub collectible: CollectibleId,
-    pub first_serial: i32,
-    pub count: i32,
+    /// The pieces; none of an anchor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collectible: Option<CollectibleId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_serial: Option<i32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<i32>,
     /// Of a transfer: `treasury`, or the commitment to the giver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// Of a transfer: the commitment to the receiver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// Of an anchor: what it binds, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }
 
 /// What the salts of one enterprise's commitments are made with.
@@ -77,9 +84,10 @@ impl Record {
         operation: &Operation,
         before: Option<Holding>,
     ) -> Self {
-        let (collectible, first_serial, count, to) = match operation.content {
-            Content::Issue { collectible_id, first_serial, count } => (collectible_id, first_serial, count, None),
-            Content::Transfer { collectible_id, serial, to, .. } => (collectible_id, serial, 1, Some(to)),
+        let (first_serial, count, to, digest) = match operation.content {
+            Content::Issue { first_serial, count, .. } => (Some(first_serial), Some(count), None, None),
+            Content::Transfer { serial, to, .. } => (Some(serial), Some(1), Some(to), None),
+            Content::Anchor { digest } => (None, None, None, Some(hex(&digest))),
         };
         let after = to.map(|to| Holding { owner: Owner::Holder(to), since: Some(operation.id) });
         Self {
@@ -89,11 +97,12 @@ impl Record {
             position,
             operation: operation.id,
             kind: operation.content.kind(),
-            collectible,
+            collectible: operation.content.collectible(),
             first_serial,
             count,
             from: before.map(|before| salts.write(before)),
             to: after.map(|after| salts.write(after)),
+            digest,
         }
     }
 
@@ -146,5 +155,27 @@ mod tests {
             }
             assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
         }
+    }
+
+    #[test]
+    fn each_kind_of_operation_says_what_concerns_it_and_no_more() {
+        let tenant = EnterpriseId::from_uuid(Uuid::from_u128(1));
+        let salts = Salts::new(&SealingKey::new([7; 32]), tenant);
+        let text = |content| {
+            let operation = Operation { id: Uuid::from_u128(2), content };
+            Record::new(&salts, tenant, (3, 4), &operation, None).text()
+        };
+        let begins = |kind: &str| {
+            format!(
+                r#"{{"format":"minthouse/operation/1","enterprise":"{tenant}","block":3,"position":4,"operation":"00000000-0000-0000-0000-000000000002","kind":"{kind}","#
+            )
+        };
+        let collectible_id = CollectibleId::from_uuid(Uuid::from_u128(3));
+        assert_eq!(
+            text(Content::Issue { collectible_id, first_serial: 5, count: 6 }),
+            format!(r#"{}"collectible":"{collectible_id}","firstSerial":5,"count":6}}"#, begins("ISSUE"))
+        );
+        let digest = format!(r#""digest":"{}"}}"#, "09".repeat(32));
+        assert_eq!(text(Content::Anchor { digest: [9; 32] }), begins("ANCHOR") + &digest);
     }
 }

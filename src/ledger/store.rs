@@ -23,55 +23,63 @@ use crate::tenancy::scope::{HouseTx, TenantTx};
 pub struct OperationRow {
     pub operation_id: OperationId,
     pub kind: OperationKind,
-    pub collectible_id: CollectibleId,
-    pub first_serial: i32,
-    pub piece_count: i32,
+    pub collectible_id: Option<CollectibleId>,
+    pub first_serial: Option<i32>,
+    pub piece_count: Option<i32>,
     pub from_holder_id: Option<HolderId>,
     pub to_holder_id: Option<HolderId>,
+    pub digest: Option<Vec<u8>>,
 }
 
 impl OperationRow {
     fn of(operation: &Operation) -> Self {
-        let (operation_id, kind) = (operation.id, operation.content.kind());
+        let none = Self {
+            operation_id: operation.id,
+            kind: operation.content.kind(),
+            collectible_id: operation.content.collectible(),
+            first_serial: None,
+            piece_count: None,
+            from_holder_id: None,
+            to_holder_id: None,
+            digest: None,
+        };
         match operation.content {
-            Content::Issue { collectible_id, first_serial, count } => Self {
-                operation_id,
-                kind,
-                collectible_id,
-                first_serial,
-                piece_count: count,
-                from_holder_id: None,
-                to_holder_id: None,
-            },
-            Content::Transfer { collectible_id, serial, from, to } => Self {
-                operation_id,
-                kind,
-                collectible_id,
-                first_serial: serial,
-                piece_count: 1,
+            Content::Issue { first_serial, count, .. } => {
+                Self { first_serial: Some(first_serial), piece_count: Some(count), ..none }
+            }
+            Content::Transfer { serial, from, to, .. } => Self {
+                first_serial: Some(serial),
+                piece_count: Some(1),
                 from_holder_id: from,
                 to_holder_id: Some(to),
+                ..none
             },
+            Content::Anchor { digest } => Self { digest: Some(digest.to_vec()), ..none },
         }
     }
 
     pub fn operation(&self) -> Result<Operation, Fault> {
-        let content = match (self.kind, self.to_holder_id) {
-            (OperationKind::Issue, _) => Content::Issue {
-                collectible_id: self.collectible_id,
-                first_serial: self.first_serial,
-                count: self.piece_count,
-            },
-            (OperationKind::Transfer, Some(to)) => Content::Transfer {
-                collectible_id: self.collectible_id,
-                serial: self.first_serial,
-                from: self.from_holder_id,
-                to,
-            },
-            // The table's CHECK does not let it in.
-            (OperationKind::Transfer, None) => return Err(Fault::internal(anyhow::anyhow!("a transfer to nobody"))),
-        };
+        // The table's CHECKs do not let it in.
+        let incomplete = || Fault::internal(anyhow::anyhow!("operation {} lacks something", self.operation_id));
+        let content = self.content().ok_or_else(incomplete)?;
         Ok(Operation { id: self.operation_id, content })
+    }
+
+    fn content(&self) -> Option<Content> {
+        Some(match self.kind {
+            OperationKind::Issue => Content::Issue {
+                collectible_id: self.collectible_id?,
+                first_serial: self.first_serial?,
+                count: self.piece_count?,
+            },
+            OperationKind::Transfer => Content::Transfer {
+                collectible_id: self.collectible_id?,
+                serial: self.first_serial?,
+                from: self.from_holder_id,
+                to: self.to_holder_id?,
+            },
+            OperationKind::Anchor => Content::Anchor { digest: Hash::try_from(self.digest.as_deref()?).ok()? },
+        })
     }
 }
 
@@ -79,17 +87,18 @@ pub async fn insert_operations_in(tx: &TenantTx, operations: &[Operation]) -> Re
     let rows: Vec<OperationRow> = operations.iter().map(OperationRow::of).collect();
     let statement = statement(
         "INSERT INTO ledger_operations
-                (tenant_id, operation_id, kind, collectible_id, first_serial, piece_count, from_holder_id, to_holder_id, ordinal)
-         SELECT $1, operation.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9) AS operation ON CONFLICT DO NOTHING",
+                (tenant_id, operation_id, kind, collectible_id, first_serial, piece_count, from_holder_id, to_holder_id, digest, ordinal)
+         SELECT $1, operation.* FROM unnest($2, $3, $4, $5, $6, $7, $8, $9, $10) AS operation ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.operation_id).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(rows.iter().map(|row| row.kind).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(rows.iter().map(|row| row.collectible_id).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(rows.iter().map(|row| row.first_serial).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(rows.iter().map(|row| row.piece_count).collect::<Vec<_>>())
+    .bind::<Array<Nullable<SqlUuid>>, _>(rows.iter().map(|row| row.collectible_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Integer>>, _>(rows.iter().map(|row| row.first_serial).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Integer>>, _>(rows.iter().map(|row| row.piece_count).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(rows.iter().map(|row| row.from_holder_id).collect::<Vec<_>>())
     .bind::<Array<Nullable<SqlUuid>>, _>(rows.iter().map(|row| row.to_holder_id).collect::<Vec<_>>())
+    .bind::<Array<Nullable<Binary>>, _>(rows.iter().map(|row| row.digest.as_deref()).collect::<Vec<_>>())
     .bind::<Array<Integer>, _>((0..rows.len() as i32).collect::<Vec<_>>());
     tx.execute(statement).await?;
     Ok(())
@@ -277,4 +286,16 @@ pub async fn history(tx: &TenantTx, piece: Piece, blocks: i64) -> Result<Vec<Eve
     .bind::<Integer, _>(piece.serial)
     .bind::<BigInt, _>(blocks);
     tx.load(statement).await
+}
+
+/// One operation as it stands in the first blocks, if it does.
+pub async fn sealed(tx: &TenantTx, id: OperationId, blocks: i64) -> Result<Option<Event>, Fault> {
+    let statement = statement(
+        "SELECT operation_id, block_number, position, payload, to_holder_id FROM ledger_operations
+          WHERE tenant_id = $1 AND operation_id = $2 AND state = 'CONFIRMED' AND block_number <= $3",
+    )
+    .bind::<SqlUuid, _>(tx.tenant())
+    .bind::<SqlUuid, _>(id)
+    .bind::<BigInt, _>(blocks);
+    tx.optional(statement).await
 }

@@ -5,10 +5,10 @@ use chrono::{DateTime, Utc};
 use crate::ledger::checkpoint::{BadCheckpoint, Checkpoint, Verifier};
 use crate::ledger::merkle::{self, Hash};
 use crate::ledger::model::{Block, OperationId, OperationKind};
-use crate::ledger::proof::{self, BlockInclusion, Document};
+use crate::ledger::proof::{self, BlockInclusion, Document, Inclusion, OperationProof};
 use crate::ledger::record::{self, Record, TREASURY};
 use crate::platform::vault::unhex;
-use crate::tenancy::model::HolderId;
+use crate::tenancy::model::{EnterpriseId, HolderId};
 
 /// What a proof has shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,20 +54,47 @@ pub fn verify(text: &str, key: &Verifier) -> Result<Proven, Flaw> {
         return Err(Flaw::OtherChain);
     }
     for block in &document.blocks {
-        if head(block).and_then(|head| climb_chain(&document, &head, block, &checkpoint)) != Some(checkpoint.root) {
-            return Err(Flaw::Block(block.number));
-        }
+        in_chain(document.enterprise, block, &checkpoint)?;
     }
     let records = records(&document)?;
     let holder = follow(&document, &records)?;
-    let Some((_, issue)) = records.first() else {
-        return Err(Flaw::History { place: 1, why: "there is none, so nothing was issued" });
-    };
+    let issue = records.first().and_then(|(_, issue)| issue.first_serial.zip(issue.count));
+    let run = issue.ok_or(Flaw::History { place: 1, why: "there is none, so nothing was issued" })?;
     let steps = records.iter().map(|(block, record)| {
         let sealed_at = DateTime::from_timestamp_micros(block.sealed_at).unwrap_or_default();
         (record.operation, record.block, sealed_at)
     });
-    Ok(Proven { run: (issue.first_serial, issue.count), steps: steps.collect(), holder, checkpoint })
+    Ok(Proven { run, steps: steps.collect(), holder, checkpoint })
+}
+
+/// What one operation's proof has shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealed {
+    pub record: Record,
+    pub sealed_at: DateTime<Utc>,
+    pub checkpoint: Checkpoint,
+}
+
+/// Follows one operation from its record up to the signature, which must be `key`'s. What the record means is the
+/// caller's to say.
+pub fn verify_operation(enterprise: EnterpriseId, proof: &OperationProof, key: &Verifier) -> Result<Sealed, Flaw> {
+    let checkpoint = key.open(&proof.checkpoint)?;
+    if checkpoint.tenant != enterprise {
+        return Err(Flaw::OtherChain);
+    }
+    in_chain(enterprise, &proof.block, &checkpoint)?;
+    let record = read(&proof.operation)?;
+    in_block(1, &proof.operation, &record, Some(&proof.block).filter(|block| block.number == record.block))?;
+    if record.enterprise != enterprise {
+        return Err(Flaw::OtherChain);
+    }
+    let sealed_at = DateTime::from_timestamp_micros(proof.block.sealed_at).unwrap_or_default();
+    Ok(Sealed { record, sealed_at, checkpoint })
+}
+
+fn in_chain(enterprise: EnterpriseId, block: &BlockInclusion, checkpoint: &Checkpoint) -> Result<(), Flaw> {
+    let climbed = head(block).and_then(|head| climb_chain(enterprise, &head, block, checkpoint));
+    if climbed == Some(checkpoint.root) { Ok(()) } else { Err(Flaw::Block(block.number)) }
 }
 
 /// The block's own words, as the hash is taken of them.
@@ -83,9 +110,14 @@ fn head(block: &BlockInclusion) -> Option<Block> {
     })
 }
 
-fn climb_chain(document: &Document, head: &Block, block: &BlockInclusion, checkpoint: &Checkpoint) -> Option<Hash> {
+fn climb_chain(
+    enterprise: EnterpriseId,
+    head: &Block,
+    block: &BlockInclusion,
+    checkpoint: &Checkpoint,
+) -> Option<Hash> {
     let index = u64::try_from(block.number.checked_sub(1)?).ok()?;
-    let leaf = merkle::leaf(&head.computed_hash(document.enterprise));
+    let leaf = merkle::leaf(&head.computed_hash(enterprise));
     merkle::climb(leaf, index, checkpoint.size, &hashes(&block.path)?)
 }
 
@@ -93,23 +125,34 @@ fn climb_chain(document: &Document, head: &Block, block: &BlockInclusion, checkp
 fn records(document: &Document) -> Result<Vec<(&BlockInclusion, Record)>, Flaw> {
     let mut found = Vec::with_capacity(document.operations.len());
     for (place, operation) in (1..).zip(&document.operations) {
-        let record: Record =
-            serde_json::from_str(&operation.record).map_err(|error| Flaw::Unreadable(error.to_string()))?;
-        if record.format != record::FORMAT {
-            return Err(Flaw::OtherFormat(record.format));
-        }
-        let flaw = || Flaw::Operation { place, block: record.block };
-        let block = document.blocks.iter().find(|block| block.number == record.block).ok_or_else(flaw)?;
-        let climbed = || {
-            let (index, size) = (record.position.try_into().ok()?, block.operation_count.try_into().ok()?);
-            merkle::climb(record::leaf(&operation.record), index, size, &hashes(&operation.path)?)
-        };
-        if climbed() != hash(&block.operations_root) || climbed().is_none() {
-            return Err(flaw());
-        }
-        found.push((block, record));
+        let record = read(operation)?;
+        let block = document.blocks.iter().find(|block| block.number == record.block);
+        found.push((in_block(place, operation, &record, block)?, record));
     }
     Ok(found)
+}
+
+fn read(operation: &Inclusion) -> Result<Record, Flaw> {
+    let record: Record =
+        serde_json::from_str(&operation.record).map_err(|error| Flaw::Unreadable(error.to_string()))?;
+    if record.format == record::FORMAT { Ok(record) } else { Err(Flaw::OtherFormat(record.format)) }
+}
+
+/// The block, if the record stands in it.
+fn in_block<'b>(
+    place: usize,
+    operation: &Inclusion,
+    record: &Record,
+    block: Option<&'b BlockInclusion>,
+) -> Result<&'b BlockInclusion, Flaw> {
+    let flaw = || Flaw::Operation { place, block: record.block };
+    let block = block.ok_or_else(flaw)?;
+    let climbed = || {
+        let (index, size) = (record.position.try_into().ok()?, block.operation_count.try_into().ok()?);
+        merkle::climb(record::leaf(&operation.record), index, size, &hashes(&operation.path)?)
+    };
+    let climbed = climbed().ok_or_else(flaw)?;
+    if hash(&block.operations_root) == Some(climbed) { Ok(block) } else { Err(flaw()) }
 }
 
 /// Whether the records tell one piece's history without a gap, and who has it at the end.
@@ -117,23 +160,26 @@ fn follow(document: &Document, records: &[(&BlockInclusion, Record)]) -> Result<
     let (mut holds, mut last) = (None::<&str>, (0, -1));
     for (place, (_, record)) in (1..).zip(records) {
         let flaw = |why| Err(Flaw::History { place, why });
-        if record.enterprise != document.enterprise || record.collectible != document.collectible {
+        if record.enterprise != document.enterprise || record.collectible != Some(document.collectible) {
             return flaw("it is about something else");
         }
+        let (Some(first), Some(count)) = (record.first_serial, record.count) else {
+            return flaw("it is about no piece");
+        };
         if (record.block, record.position) <= last {
             return flaw("it stands before the one that it must follow");
         }
         last = (record.block, record.position);
-        let end = i64::from(record.first_serial) + i64::from(record.count);
+        let end = i64::from(first) + i64::from(count);
         match (record.kind, holds) {
             (OperationKind::Issue, None) => {
-                if !(i64::from(record.first_serial)..end).contains(&document.serial.into()) {
+                if !(i64::from(first)..end).contains(&document.serial.into()) {
                     return flaw("it issued other serial numbers");
                 }
                 holds = Some(TREASURY);
             }
             (OperationKind::Transfer, Some(giver)) => {
-                if record.first_serial != document.serial || record.count != 1 {
+                if first != document.serial || count != 1 {
                     return flaw("it moved another piece");
                 }
                 if record.from.as_deref() != Some(giver) {
@@ -146,6 +192,7 @@ fn follow(document: &Document, records: &[(&BlockInclusion, Record)]) -> Result<
             }
             (OperationKind::Issue, Some(_)) => return flaw("it issues the piece a second time"),
             (OperationKind::Transfer, None) => return flaw("it moves a piece that was not issued"),
+            (OperationKind::Anchor, _) => return flaw("it is about no piece"),
         }
     }
     match (&document.holder, holds) {

@@ -129,7 +129,7 @@ async fn what_is_append_only_cannot_be_changed_by_the_server() {
           WHERE grantee LIKE 'minthouse\\_%' AND grantee <> 'minthouse_owner' AND privilege_type NOT IN ('SELECT', 'INSERT')
             AND table_name IN ('audit_records', 'stock_entries', 'chance_entries', 'draws', 'events', 'ledger_blocks', 'ledger_checkpoints', 'data_keys',
                 'audit_links', 'branches', 'real_name_verifications', 'collectible_changes', 'series_changes',
-                'prize_plans', 'prizes', 'prize_plan_tags', 'prize_lots', 'draw_terms')",
+                'prize_plans', 'prizes', 'prize_plan_tags', 'prize_lots', 'draw_terms', 'draw_anchors')",
     );
     assert_eq!(rights, "");
     let deletes = names(

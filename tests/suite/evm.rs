@@ -147,6 +147,7 @@ impl Model {
                 let owner = self.0.get_mut(&(collectible_id, serial)).filter(|owner| **owner == from);
                 owner.map(|owner| *owner = Some(to)).is_some()
             }
+            Content::Anchor { .. } => false,
         }
     }
 }

@@ -61,6 +61,7 @@ const TABLE: &[Line] = &[
     ("Query.domain", Operator(None), "{ domain(id: \"@domain\") { id host verificationToken } }"),
     ("Query.domains", Operator(None), "{ domains(first: 100) { totalCount nodes { id } } }"),
     ("Query.drawExplain", Either(None), "{ drawExplain(id: \"@draw\") { sentences { english } } }"),
+    ("Query.drawProof", Either(None), "{ drawProof(id: \"@draw\") { document path draw { id } } }"),
     ("Query.draws", Either(None), "{ draws(filter: {activityId: \"@activity\"}) { totalCount nodes { id holder { id } } } }"),
     ("Query.enterprise", Signed, "{ enterprise(id: \"@enterprise\") { id slug } }"),
     ("Query.enterprises", House(None), "{ enterprises { totalCount nodes { id } } }"),

@@ -33,6 +33,7 @@ mod operators_attacks;
 mod operators_secrets;
 mod personal_data;
 mod prizes;
+mod proofs;
 mod reads;
 mod reports;
 mod sales;

@@ -28,7 +28,7 @@ const ELSEWHERE: &[&str] = &[
     "pointEntries", "pointsAdjust", "taskComplete",
     "activities", "activity", "activityCreate", "activityDraw", "activityEnd", "activityPause", "activityPublish",
     "activityReport", "activityResume", "activitySettle", "activitySimulate", "activitySubmit", "activityView", "airdrop", "airdropStart",
-    "claimCodeReveal", "claimTake", "claims", "claimsFulfil", "claimsReview", "prizeCodesAdd", "drawExplain",
+    "claimCodeReveal", "claimTake", "claims", "claimsFulfil", "claimsReview", "prizeCodesAdd", "drawExplain", "drawProof",
     "draws", "holderTagsChange",
     "domain", "domainCreate", "domainVerify", "domains", "merchant", "merchantCreate", "merchantVerify", "merchants",
     "offerCreate", "offers", "order", "orderCancel", "orderPaymentStart", "orderPlace", "orders", "sandboxPay",

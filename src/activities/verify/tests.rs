@@ -67,8 +67,9 @@ fn record(terms: &Terms, rows: &[Row]) -> Export {
     let document = serde_json::to_string(terms).expect("it is written");
     let rules = Rules::new(terms.clone());
     let since = at(-10);
-    let first = fairness::first_head(terms.activity, &fairness::commitment(&SEED));
-    let head = Head { next_sequence: 1, hash: fairness::terms_hash(&first, terms.version, &document, since) };
+    let commitment = fairness::commitment(&SEED);
+    let beginning = fairness::beginning(terms.activity, &commitment, terms.version, &document, since);
+    let head = Head { next_sequence: 1, hash: beginning };
     // Made by terms that limit nothing: what the record is held against are the true ones.
     let mut loose = terms.clone();
     loose.draws_per_day = None;

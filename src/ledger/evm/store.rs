@@ -22,8 +22,11 @@ use crate::tenancy::scope::{HouseTx, TenantTx};
 
 /// Operations that are there already are left as they are.
 pub async fn insert_operations_in(tx: &TenantTx, operations: &[Operation]) -> Result<(), Fault> {
-    let mut payloads = Vec::with_capacity(operations.len());
+    let (mut payloads, mut collectibles) = (Vec::with_capacity(operations.len()), Vec::with_capacity(operations.len()));
     for operation in operations {
+        // The contract knows pieces alone.
+        let pieceless = || Fault::internal(anyhow::anyhow!("{} is not for the EVM ledger", operation.id));
+        collectibles.push(operation.content.collectible().ok_or_else(pieceless)?);
         payloads.push(serde_json::to_string(&operation.content).map_err(Fault::internal)?);
     }
     let statement = statement(
@@ -34,7 +37,7 @@ pub async fn insert_operations_in(tx: &TenantTx, operations: &[Operation]) -> Re
     .bind::<Array<SqlUuid>, _>(operations.iter().map(|operation| operation.id).collect::<Vec<_>>())
     .bind::<Array<SqlUuid>, _>(operations.iter().map(|_| id::generate()).collect::<Vec<_>>())
     .bind::<Array<Text>, _>(operations.iter().map(|operation| operation.content.kind()).collect::<Vec<_>>())
-    .bind::<Array<SqlUuid>, _>(operations.iter().map(|operation| operation.content.collectible()).collect::<Vec<_>>())
+    .bind::<Array<SqlUuid>, _>(collectibles)
     .bind::<Array<Text>, _>(payloads);
     tx.execute(statement).await?;
     Ok(())

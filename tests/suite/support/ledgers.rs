@@ -118,6 +118,7 @@ fn begins_at(operation: &Operation) -> i32 {
     match operation.content {
         Content::Issue { first_serial, .. } => first_serial,
         Content::Transfer { serial, .. } => serial,
+        Content::Anchor { .. } => 0,
     }
 }
 

@@ -31,6 +31,7 @@ fn draw() -> ActivityRequest {
         daily_chances: None,
         participation: Rule::default(),
         tasks: Vec::new(),
+        custom_rules: Vec::new(),
         limits: Limits::default(),
         claim_days: None,
         exhaustion: Exhaustion::ToNoPrize,
