@@ -57,7 +57,8 @@ impl Phone {
         let token = &self.tokens[self.next % self.tokens.len()];
         self.next += self.stride;
         let variables = json!({ "activity": self.activity, "key": id::generate().to_string() });
-        let request = self.client.post(&self.url).bearer_auth(token).json(&json!({ "query": DRAW, "variables": variables }));
+        let request =
+            self.client.post(&self.url).bearer_auth(token).json(&json!({ "query": DRAW, "variables": variables }));
         let answer: Value = request.send().await?.json().await?;
         let done = &answer["data"]["activityDraw"];
         ensure!(done["draw"]["id"].is_string(), "a draw is refused: {answer}");
@@ -73,7 +74,13 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    pub fn new(app: &App, server: &Server, tenant: EnterpriseId, activity: ActivityId, people: &[HolderId]) -> Result<Self> {
+    pub fn new(
+        app: &App,
+        server: &Server,
+        tenant: EnterpriseId,
+        activity: ActivityId,
+        people: &[HolderId],
+    ) -> Result<Self> {
         let token = |holder: &HolderId| {
             let minted = app.tokens.mint(tenant, Identity::Holder { holder: *holder }, None, TimeDelta::hours(2));
             minted.map(|(token, _)| token).map_err(|fault| anyhow::anyhow!("{fault}"))

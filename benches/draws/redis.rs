@@ -49,7 +49,17 @@ impl Redis {
     /// Draws a second, by so many clients.
     pub async fn draws(&self, clients: usize, draws: usize) -> Result<f64> {
         let output = Command::new("redis-benchmark")
-            .args(["-p", &self.port.to_string(), "-c", &clients.to_string(), "-n", &draws.to_string(), "-r", "1000000000", "-q"])
+            .args([
+                "-p",
+                &self.port.to_string(),
+                "-c",
+                &clients.to_string(),
+                "-n",
+                &draws.to_string(),
+                "-r",
+                "1000000000",
+                "-q",
+            ])
             .args(["EVAL", SCRIPT, "1", "key:__rand_int__", "__rand_int__"])
             .output()
             .await

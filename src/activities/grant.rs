@@ -39,6 +39,11 @@ pub struct Granted {
     pub replayed: bool,
 }
 
+pub struct Grants {
+    pub rows: Vec<Granted>,
+    pub replayed: bool,
+}
+
 /// Gives chances for a task, to each of the list unless they did it often enough. A reference that was used for the same
 /// holder before gives nothing again.
 pub async fn grant(
@@ -47,14 +52,15 @@ pub async fn grant(
     id: TaskId,
     rows: &[GrantRow],
     key: &IdempotencyKey,
-) -> Result<Vec<Granted>, Refusal<ActivityErrorCode>> {
+) -> Result<Grants, Refusal<ActivityErrorCode>> {
     scope.require(Permission::ActivityManage)?;
     check(rows)?;
     let tx = scope.write(&platform.database).await?;
     match idempotency::claim_in(&tx, OPERATION, key, &json!({ "task": id, "rows": rows })).await? {
         Turn::First => {}
         Turn::Replay::<Vec<Granted>>(granted) => {
-            return Ok(granted.into_iter().map(|row| Granted { replayed: true, ..row }).collect());
+            let rows = granted.into_iter().map(|row| Granted { replayed: true, ..row }).collect();
+            return Ok(Grants { rows, replayed: true });
         }
         Turn::Reused => return Err(Refusal::at("idempotencyKey", ActivityErrorCode::IdempotencyKeyReused)),
     }
@@ -99,7 +105,7 @@ pub async fn grant(
     audit::record_in(&tx, OPERATION, id.uuid(), None, &json!({ "grants": granted })).await?;
     idempotency::settle_in(&tx, OPERATION, key, &granted).await?;
     tx.commit().await?;
-    Ok(granted)
+    Ok(Grants { rows: granted, replayed: false })
 }
 
 fn check(rows: &[GrantRow]) -> Result<(), Refusal<ActivityErrorCode>> {

@@ -20,7 +20,7 @@ use crate::activities::fairness::{
 };
 use crate::activities::model::{ActivityId, PrizeId};
 use crate::activities::ruling::Ruling;
-use crate::activities::terms::{self, Terms};
+use crate::activities::terms::{self, Exhaustion, Terms};
 use crate::activities::verify::{Recorded, TermsInForce, Told};
 use crate::ledger::checkpoint::Verifier;
 use crate::ledger::model::{OperationId, OperationKind};
@@ -335,7 +335,7 @@ impl<'d> Record<'d> {
         let mut turn = Turn::fresh(rules, Head { next_sequence: row.sequence, hash: self.previous }, row.at);
         self.set_lots(&mut turn)?;
         let limited = has_limits(&rules.terms);
-        if limited && document.steps.iter().any(|step| step.cause == Cause::Renormalised) {
+        if limited && document.steps.iter().any(|step| self.is_renormalised(step)) {
             return Ok(Remade::NotAlone);
         }
         self.reach_limits(&mut turn);
@@ -348,6 +348,12 @@ impl<'d> Record<'d> {
         let decided = decided.map_err(|_| "it was made after the terms had ended the activity")?;
         self.compare(&decided)?;
         Ok(if limited { Remade::LimitsOnItsWord } else { Remade::Whole })
+    }
+
+    /// Whether its plan went on among the prizes that could still be given, or found none.
+    fn is_renormalised(&self, step: &StepTaken) -> bool {
+        let plan = self.rules.terms.plans.get(step.plan as usize);
+        step.withheld.is_some() && plan.is_some_and(|plan| plan.exhaustion == Exhaustion::Renormalise)
     }
 
     /// The lots as they were before the draw.

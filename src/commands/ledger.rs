@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Subcommand;
+use serde_json::Value;
 
 use crate::app::App;
 use crate::commands::{House, Opening, keys, ledger_evm};
@@ -148,8 +149,11 @@ async fn audit(config: &Config, slug: Option<&str>, seen: &[PathBuf]) -> Result<
 /// A checkpoint that somebody kept, alone or in a proof. One of ours it must be, or it says nothing.
 fn kept(app: &App, file: &Path) -> Result<Checkpoint> {
     let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let note = serde_json::from_str::<Document>(&text).map_or(text, |document| document.checkpoint);
-    let (checkpoint, _) = app.ledger_keys.open(&note).with_context(|| format!("in {}", file.display()))?;
+    // The proof of a piece, that of a draw, or a note by itself.
+    let document: Value = serde_json::from_str(&text).unwrap_or_default();
+    let places = ["/checkpoint", "/anchor/ledger/checkpoint"];
+    let note = places.iter().find_map(|place| document.pointer(place)?.as_str()).unwrap_or(&text);
+    let (checkpoint, _) = app.ledger_keys.open(note).with_context(|| format!("in {}", file.display()))?;
     Ok(checkpoint)
 }
 

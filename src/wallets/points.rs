@@ -41,10 +41,14 @@ pub struct Adjusted {
     pub replayed: bool,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    replayed: Vec<String>,
+pub struct Adjustments {
+    pub rows: Vec<Adjusted>,
+    pub replayed: bool,
 }
+
+/// What is kept under a key: nothing, as the entries say it all.
+#[derive(Serialize, Deserialize)]
+struct Kept {}
 
 /// Gives and takes points, all of the list or nothing. A reference that was used for the same before does nothing again.
 pub async fn adjust(
@@ -52,16 +56,16 @@ pub async fn adjust(
     scope: &TenantScope,
     rows: &[Adjustment],
     key: &IdempotencyKey,
-) -> Result<Vec<Adjusted>, Refusal<HolderErrorCode>> {
+) -> Result<Adjustments, Refusal<HolderErrorCode>> {
     scope.require(Permission::HolderSignOn)?;
     check(rows)?;
     let tx = scope.write(&platform.database).await?;
     let holders: Vec<HolderId> = rows.iter().map(|row| row.holder).collect::<HashSet<_>>().into_iter().collect();
     match idempotency::claim_in(&tx, OPERATION, key, &json!(rows)).await? {
         Turn::First => {}
-        Turn::Replay(Kept { replayed: _ }) => {
+        Turn::Replay(Kept {}) => {
             let balances = store::balances(&tx, &holders).await?;
-            return Ok(adjusted(rows, &balances, |_| true));
+            return Ok(Adjustments { rows: adjusted(rows, &balances, |_| true), replayed: true });
         }
         Turn::Reused => return Err(Refusal::at("idempotencyKey", HolderErrorCode::IdempotencyKeyReused)),
     }
@@ -104,10 +108,10 @@ pub async fn adjust(
     store::move_in(&tx, &Vec::from_iter(sums)).await?;
     store::insert_entries_in(&tx, &entries).await?;
     audit::record_in(&tx, OPERATION, scope.tenant().uuid(), None, &json!({ "adjustments": rows })).await?;
-    let replayed = done.keys().cloned().collect();
-    idempotency::settle_in(&tx, OPERATION, key, &Kept { replayed }).await?;
+    idempotency::settle_in(&tx, OPERATION, key, &Kept {}).await?;
     tx.commit().await?;
-    Ok(adjusted(rows, &balances, |row| done.contains_key(&row.reference)))
+    let rows = adjusted(rows, &balances, |row| done.contains_key(&row.reference));
+    Ok(Adjustments { rows, replayed: false })
 }
 
 fn adjusted(

@@ -224,7 +224,8 @@ async fn draw_codes_serve_who_enters_them() {
     // The file, to whoever may run activities; the same after the data key was exchanged.
     let path = text(&made["batch"]["path"]);
     let fetch = async |token: &str| {
-        let answer = client().get(format!("http://{}{path}", app.address)).bearer_auth(token).send().await.expect("it answers");
+        let answer =
+            client().get(format!("http://{}{path}", app.address)).bearer_auth(token).send().await.expect("it answers");
         (answer.status().as_u16(), answer.text().await.expect("text"))
     };
     let (status, file) = fetch(&owner).await;

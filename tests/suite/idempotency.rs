@@ -108,6 +108,19 @@ async fn intents(app: &TestApp) -> Vec<Intent> {
     }
     let coded = json!({ "prizes": [prizes::prize("CLAIM_CODE", 1_000_000, 5, json!({}))] });
     let coded = app.draft(&owner, "DRAW", coded).await["prizes"][0]["id"].clone();
+    let tasks = json!([
+        { "kind": "SHARE", "name": { "chinese": "分享", "english": "Share" }, "timesPerHolder": 1 },
+        { "kind": "SHARE", "name": { "chinese": "再分享", "english": "Share again" }, "timesPerHolder": 9 },
+        { "kind": "API", "name": { "chinese": "购物", "english": "Shop" } },
+        { "kind": "DRAW_CODE", "name": { "chinese": "抽奖码", "english": "Code" } }]);
+    let tasked = published(app, json!({ "prizes": [prize_of(&collectible, Some(1), 1)], "tasks": tasks })).await;
+    let query = "query($id: ID!) { activity(id: $id) { tasks { id } } }";
+    let tasks = app.ok(Some(&owner), query, json!({ "id": tasked })).await["activity"]["tasks"].take();
+    for word in ["SPRING", "AUTUMN"] {
+        let make = "mutation($task: ID!, $word: String!, $key: String!) {
+            drawCodesGenerate(input: {taskId: $task, count: 1, uses: 9, word: $word, idempotencyKey: $key}) { userErrors { code } } }";
+        app.done(&owner, make, json!({ "task": tasks[3]["id"], "word": word, "key": key() })).await;
+    }
     let made = |mutation, object, token: &String, input, other, effect| Intent {
         mutation,
         object,
@@ -126,6 +139,46 @@ async fn intents(app: &TestApp) -> Vec<Intent> {
             json!({ "activityId": activity, "clientSeed": "a" }),
             json!({ "activityId": activity, "clientSeed": "b" }),
             "SELECT count(*)::text FROM draws",
+        ),
+        made(
+            "taskComplete",
+            "task",
+            &drawer.token,
+            json!({ "taskId": tasks[0]["id"] }),
+            json!({ "taskId": tasks[1]["id"] }),
+            "SELECT count(*)::text FROM task_completions",
+        ),
+        made(
+            "drawCodeEnter",
+            "task",
+            &drawer.token,
+            json!({ "activityId": tasked, "code": "spring" }),
+            json!({ "activityId": tasked, "code": "autumn" }),
+            "SELECT count(*)::text FROM task_completions",
+        ),
+        made(
+            "chancesGrant",
+            "task",
+            &owner,
+            json!({ "taskId": tasks[2]["id"], "grants": [{ "holderId": drawer.id, "reference": "a" }] }),
+            json!({ "taskId": tasks[2]["id"], "grants": [{ "holderId": drawer.id, "reference": "b" }] }),
+            "SELECT count(*)::text FROM task_completions",
+        ),
+        made(
+            "drawCodesGenerate",
+            "batch",
+            &owner,
+            json!({ "taskId": tasks[3]["id"], "count": 1 }),
+            json!({ "taskId": tasks[3]["id"], "count": 2 }),
+            "SELECT count(*)::text FROM draw_code_batches",
+        ),
+        made(
+            "pointsAdjust",
+            "holders",
+            &owner,
+            json!({ "adjustments": [{ "holderId": drawer.id, "delta": 1, "reference": "a" }] }),
+            json!({ "adjustments": [{ "holderId": drawer.id, "delta": 1, "reference": "b" }] }),
+            "SELECT count(*)::text FROM point_entries",
         ),
         made(
             "activityPublish",

@@ -418,10 +418,14 @@ pub struct ChancesPayload {
 }
 
 /// What came of giving chances.
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Default)]
 pub struct ChancesGrantPayload {
+    /// The task that was done.
+    pub task: Option<TaskObject>,
     /// What came of each, in order.
     pub grants: Vec<ChancesGranted>,
+    /// Whether this is the result of an earlier request with the same idempotency key.
+    pub replayed: bool,
     /// Why nothing was given, if nothing was. Then nobody got anything.
     pub user_errors: Vec<ActivityUserError>,
 }
@@ -540,8 +544,16 @@ impl ChancesMutation {
             chances: row.chances,
             replayed: row.replayed,
         };
-        let grants = outcome.value.unwrap_or_default().into_iter().map(granted).collect();
-        Ok(ChancesGrantPayload { grants, user_errors: outcome.user_errors })
+        let Some(done) = outcome.value else {
+            return Ok(ChancesGrantPayload { user_errors: outcome.user_errors, ..ChancesGrantPayload::default() });
+        };
+        let task = ctx.loaders().required(input.task_id).await.map(TaskObject).map_err(raise)?;
+        Ok(ChancesGrantPayload {
+            task: Some(task),
+            grants: done.rows.into_iter().map(granted).collect(),
+            replayed: done.replayed,
+            user_errors: outcome.user_errors,
+        })
     }
 
     /// Makes draw codes (抽奖码) for a task, to be given out by whatever way. Needs `ACTIVITY_MANAGE`.

@@ -7,7 +7,7 @@ use super::*;
 use crate::activities::anchor;
 use crate::activities::engine::LotLeft;
 use crate::activities::model::PrizePlanId;
-use crate::activities::terms::{Exhaustion, Lot, Plan, Prize};
+use crate::activities::terms::{Lot, Plan, Prize};
 use crate::activities::verify;
 use crate::catalog::model::CollectibleId;
 use crate::ledger::checkpoint::{Checkpoint, LedgerKeys};
@@ -191,7 +191,8 @@ proptest! {
         }
         anchor_all(&mut documents);
         for mut document in documents {
-            let renormalised = document.steps.iter().any(|step| step.cause == Cause::Renormalised);
+            let went_on = |step: &StepTaken| step.plan == 0 && step.withheld.is_some();
+            let renormalised = exhaustion == Exhaustion::Renormalise && document.steps.iter().any(went_on);
             let due = match limited {
                 false => Remade::Whole,
                 true if renormalised => Remade::NotAlone,

@@ -360,7 +360,8 @@ pub async fn heard_in(tx: &TenantTx, heard: &[(OperationId, Word)]) -> Result<()
                 due_at = CASE WHEN heard.block IS NULL THEN now() + make_interval(secs => heard.pause) END,
                 attempts = anchor.attempts + 1
            FROM unnest($2, $3, $4, $5, $6) AS heard (operation_id, anew, block, position, pause)
-          WHERE anchor.tenant_id = $1 AND anchor.operation_id = heard.operation_id AND anchor.state = 'SUBMITTED'",
+          WHERE anchor.tenant_id = $1 AND anchor.operation_id = heard.operation_id
+            AND anchor.state = 'SUBMITTED' AND anchor.due_at IS NOT NULL",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<Array<SqlUuid>, _>(heard.iter().map(|(operation, _)| *operation).collect::<Vec<_>>())

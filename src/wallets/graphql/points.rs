@@ -80,10 +80,14 @@ pub struct PointsAdjustmentInput {
 }
 
 /// What came of giving and taking points.
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Default)]
 pub struct PointsAdjustPayload {
+    /// Whose points were changed, in order.
+    pub holders: Vec<HolderObject>,
     /// What came of each, in order.
     pub adjusted: Vec<PointsAdjusted>,
+    /// Whether this is the result of an earlier request with the same idempotency key.
+    pub replayed: bool,
     /// Why nothing was done, if nothing was. Then nobody's points changed.
     pub user_errors: Vec<HolderUserError>,
 }
@@ -151,7 +155,18 @@ impl PointsMutation {
             balance: row.balance,
             replayed: row.replayed,
         };
-        let adjusted = outcome.value.unwrap_or_default().into_iter().map(adjusted).collect();
-        Ok(PointsAdjustPayload { adjusted, user_errors: outcome.user_errors })
+        let Some(done) = outcome.value else {
+            return Ok(PointsAdjustPayload { user_errors: outcome.user_errors, ..PointsAdjustPayload::default() });
+        };
+        let mut holders = Vec::new();
+        for row in &done.rows {
+            holders.push(ctx.loaders().required(row.holder).await.map(HolderObject).map_err(raise)?);
+        }
+        Ok(PointsAdjustPayload {
+            holders,
+            adjusted: done.rows.into_iter().map(adjusted).collect(),
+            replayed: done.replayed,
+            user_errors: outcome.user_errors,
+        })
     }
 }
