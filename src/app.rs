@@ -284,7 +284,8 @@ impl App {
 
 /// Every column of sealed values that there is. A capability that seals something new adds its own list here.
 pub fn sealed_columns() -> Vec<SealedColumn> {
-    [wallets::SEALED, custom_rule::SEALED, draw_code::SEALED, force::SEALED, prize_code::SEALED, tenancy::SEALED].concat()
+    [wallets::SEALED, custom_rule::SEALED, draw_code::SEALED, force::SEALED, prize_code::SEALED, tenancy::SEALED]
+        .concat()
 }
 
 /// What keeps a holder from being erased, in the capabilities that wallets do not know.

@@ -294,6 +294,7 @@ diesel::table! {
         answer -> Nullable<Json>,
         asked_at -> Timestamptz,
         answered_at -> Nullable<Timestamptz>,
+        drawn_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -390,6 +391,7 @@ diesel::table! {
         task_id -> Uuid,
         count -> Integer,
         uses -> Integer,
+        word -> Bool,
         sealed_secret -> Nullable<Bytea>,
         created_at -> Timestamptz,
     }
@@ -1037,6 +1039,13 @@ diesel::table! {
         instructions_chinese -> Text,
         instructions_english -> Text,
         reviewed -> Bool,
+    }
+}
+
+diesel::table! {
+    published_claim_codes (tenant_id, code_hash) {
+        tenant_id -> Uuid,
+        code_hash -> Bytea,
     }
 }
 

@@ -15,6 +15,8 @@ DROP TABLE participation_rules;
 UPDATE chance_entries SET reason = 'GRANTED' WHERE reason IN ('DAILY', 'FOLLOWED', 'CODE_ENTERED', 'SHARED');
 ALTER TABLE chance_entries DROP CONSTRAINT chance_entries_reason_check;
 ALTER TABLE chance_entries ADD CONSTRAINT chance_entries_reason_check CHECK (reason IN ('JOINED', 'GRANTED', 'DRAWN'));
+DROP INDEX chance_entries_holder_index;
+CREATE INDEX chance_entries_participant_index ON chance_entries (tenant_id, activity_id, holder_id, id);
 ALTER TABLE participants DROP COLUMN day_free;
 REVOKE SELECT (daily_chances) ON activities FROM minthouse_holder;
 ALTER TABLE activities DROP CONSTRAINT activities_daily_chances_check;

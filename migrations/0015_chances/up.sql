@@ -6,6 +6,9 @@ ALTER TABLE activities ADD CONSTRAINT activities_daily_chances_check CHECK (dail
 GRANT SELECT (daily_chances) ON activities TO minthouse_holder;
 -- Of the draws of their last day: how many were that day's free ones.
 ALTER TABLE participants ADD COLUMN day_free integer NOT NULL DEFAULT 0;
+-- Also for somebody's own lines, whatever they are for.
+DROP INDEX chance_entries_participant_index;
+CREATE INDEX chance_entries_holder_index ON chance_entries (tenant_id, holder_id, activity_id, id);
 ALTER TABLE chance_entries DROP CONSTRAINT chance_entries_reason_check;
 ALTER TABLE chance_entries ADD CONSTRAINT chance_entries_reason_check
     CHECK (reason IN ('JOINED', 'DAILY', 'FOLLOWED', 'CODE_ENTERED', 'SHARED', 'GRANTED', 'DRAWN'));
@@ -146,12 +149,14 @@ CREATE TABLE draw_code_batches (
     task_id uuid NOT NULL,
     count integer NOT NULL,
     uses integer NOT NULL,
+    word boolean NOT NULL,
     sealed_secret bytea,
     created_at timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT draw_code_batches_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT draw_code_batches_task_fkey FOREIGN KEY (tenant_id, task_id) REFERENCES activity_tasks (tenant_id, id),
     CONSTRAINT draw_code_batches_count_check CHECK (count >= 1),
-    CONSTRAINT draw_code_batches_uses_check CHECK (uses >= 1)
+    CONSTRAINT draw_code_batches_uses_check CHECK (uses >= 1),
+    CONSTRAINT draw_code_batches_word_check CHECK (word = (sealed_secret IS NULL))
 );
 CREATE INDEX draw_code_batches_task_index ON draw_code_batches (tenant_id, task_id, id);
 CREATE TABLE draw_codes (

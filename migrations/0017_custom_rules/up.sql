@@ -50,6 +50,8 @@ CREATE TABLE consultations (
     answer json,
     asked_at timestamptz NOT NULL,
     answered_at timestamptz,
+    -- An answer serves one draw, or one multi-draw.
+    drawn_at timestamptz,
     CONSTRAINT consultations_pkey PRIMARY KEY (tenant_id, activity_id, holder_id, key)
 );
 
@@ -74,4 +76,6 @@ BEGIN
 END $$;
 -- Its secrets are sealed anew when the data key is exchanged.
 GRANT UPDATE (state, version, sealed_secrets) ON custom_rules TO minthouse_tenant;
-GRANT UPDATE (answer, asked_at, answered_at) ON consultations TO minthouse_tenant;
+GRANT UPDATE (answer, asked_at, answered_at, drawn_at) ON consultations TO minthouse_tenant;
+-- At settlement.
+GRANT DELETE ON consultations TO minthouse_tenant;

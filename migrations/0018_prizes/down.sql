@@ -5,7 +5,7 @@ UPDATE point_entries SET reason = 'ADJUSTED', reference = 'won-' || id WHERE rea
 ALTER TABLE point_entries DROP CONSTRAINT point_entries_reason_check;
 ALTER TABLE point_entries ADD CONSTRAINT point_entries_reason_check CHECK (reason IN ('ADJUSTED', 'DRAWN'));
 
-REVOKE UPDATE (sealed_secret) ON draw_code_batches FROM minthouse_tenant;
+DROP TABLE published_claim_codes;
 DROP TABLE prize_claim_codes;
 
 DROP INDEX claims_piece_key;

@@ -69,14 +69,24 @@ CREATE TABLE prize_claim_codes (
     CONSTRAINT prize_claim_codes_prize_fkey FOREIGN KEY (tenant_id, prize_id) REFERENCES prizes (tenant_id, id),
     CONSTRAINT prize_claim_codes_position_check CHECK (position >= 1)
 );
+-- The codes of all prizes that are public: under one of them alone.
+CREATE TABLE published_claim_codes (
+    tenant_id uuid NOT NULL,
+    code_hash bytea NOT NULL,
+    CONSTRAINT published_claim_codes_pkey PRIMARY KEY (tenant_id, code_hash)
+);
+ALTER TABLE published_claim_codes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenant ON published_claim_codes TO minthouse_tenant
+    USING (tenant_id = current_setting('app.tenant_id')::uuid)
+    WITH CHECK (tenant_id = current_setting('app.tenant_id')::uuid);
+GRANT SELECT, INSERT ON published_claim_codes TO minthouse_tenant;
 ALTER TABLE prize_claim_codes ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON prize_claim_codes TO minthouse_tenant
     USING (tenant_id = current_setting('app.tenant_id')::uuid)
     WITH CHECK (tenant_id = current_setting('app.tenant_id')::uuid);
 GRANT SELECT, INSERT ON prize_claim_codes TO minthouse_tenant;
--- They are sealed anew when the data key is exchanged, as the secrets of draw codes must be.
+-- They are sealed anew when the data key is exchanged.
 GRANT UPDATE (sealed_code) ON prize_claim_codes TO minthouse_tenant;
-GRANT UPDATE (sealed_secret) ON draw_code_batches TO minthouse_tenant;
 
 ALTER TABLE point_entries DROP CONSTRAINT point_entries_reason_check;
 ALTER TABLE point_entries ADD CONSTRAINT point_entries_reason_check CHECK (reason IN ('ADJUSTED', 'DRAWN', 'WON'));

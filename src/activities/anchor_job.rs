@@ -1,7 +1,7 @@
 //! Anchors are made and brought onto the ledger: of every 4,096 draws, and of what there is when a day in Shanghai begins
 //! and once an activity is settled.
 //!
-//! An activity's chain is looked at every hour. Of each stretch that is due an anchor is written down, as handed over,
+//! An activity's chain is looked at every minute. Of each stretch that is due an anchor is written down, as handed over,
 //! before the ledger is told of it; then the ledger is asked, between transactions, and told again under the same name of
 //! what it never heard of. So a crash between any two steps loses nothing and does nothing twice.
 //!
@@ -86,10 +86,10 @@ impl AnchorJob {
         let (next, day) = loop {
             let waiting = chain.next_sequence - end.next_sequence;
             if waiting == 0 {
-                break (if over { Look::Never } else { Look::AtTheHour }, if to_the_end { today } else { last_day });
+                break (if over { Look::Never } else { Look::AtTheMinute }, if to_the_end { today } else { last_day });
             }
             if waiting < MOST && !to_the_end {
-                break (Look::AtTheHour, last_day);
+                break (Look::AtTheMinute, last_day);
             }
             if made == STRETCHES_A_LOOK {
                 break (Look::AtOnce, last_day);
@@ -100,7 +100,7 @@ impl AnchorJob {
                 Err(why) => {
                     // What does not hang together is not vouched for. Somebody must look at it.
                     tracing::error!(tenant = %scope.tenant(), %activity, "a chain of draws is not anchored: {why}");
-                    break (Look::AtTheHour, last_day);
+                    break (Look::AtTheMinute, last_day);
                 }
             }
             made += 1;

@@ -11,9 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::activities::engine::day_of;
-use crate::activities::model::{
-    Activity, ActivityKind, ActivityPhase, ActivityState, ChanceReason, Task, TaskId, WhyClosed,
-};
+use crate::activities::model::{Activity, ActivityKind, ActivityPhase, ChanceReason, Task, TaskId, WhyClosed};
 use crate::activities::store::draws::{self, NewChanceEntry};
 use crate::activities::store::tasks::{self, Done};
 use crate::events::model::EventType;
@@ -60,8 +58,11 @@ pub async fn earn_in(
 ) -> Result<Vec<Earned>, Fault> {
     let holders: BTreeSet<HolderId> = deeds.iter().map(|deed| deed.holder).collect();
     let holders = Vec::from_iter(holders);
-    let joined = tasks::join_in(tx, activity.id, &holders, activity.chances_per_holder).await?;
-    draws::lock_participants_in(tx, activity.id, &holders).await?;
+    // Those who are there are locked before anybody is added, as in a batch of draws: neither waits for the other in a ring.
+    let known = draws::lock_participants_in(tx, activity.id, &holders).await?;
+    let known: BTreeSet<HolderId> = known.into_iter().map(|row| row.holder_id).collect();
+    let joined: Vec<HolderId> = holders.iter().copied().filter(|holder| !known.contains(holder)).collect();
+    tasks::join_in(tx, activity.id, &joined, activity.chances_per_holder).await?;
     let task_ids: Vec<TaskId> = deeds.iter().map(|deed| deed.task.id).collect::<BTreeSet<_>>().into_iter().collect();
     let day = day_of(at);
     let before = tasks::counts(tx, &task_ids, &holders, day).await?;
@@ -124,10 +125,10 @@ pub fn may_be_earned(activity: &Activity) -> Result<(), WhyClosed> {
 /// Whether people may do something for chances now, by themselves.
 pub fn may_be_earned_by_oneself(activity: &Activity) -> Result<(), WhyClosed> {
     let drawn = if activity.kind == ActivityKind::Draw { Ok(()) } else { Err(WhyClosed::NotFound) };
-    // A draft is not to be told from nothing.
-    drawn.and(activity.window().judge()).map_err(|why| match (why, activity.state) {
-        (WhyClosed::NotPublished, ActivityState::Draft | ActivityState::InReview) => WhyClosed::NotFound,
-        (why, _) => why,
+    // What is not published is not to be told from nothing.
+    drawn.and(activity.window().judge()).map_err(|why| match why {
+        WhyClosed::NotPublished => WhyClosed::NotFound,
+        why => why,
     })
 }
 

@@ -92,6 +92,11 @@ pub async fn take(
         Turn::Replay(Kept { claim }) => {
             let claim = store::claims_by_id(&tx, &[claim]).await?.remove(&claim).ok_or(Fault::NotFound)?;
             let code = prize_code::read(platform, &tx, &claim).await?;
+            if code.is_some() {
+                // A look at a code like any other.
+                audit::record_in(&tx, prize_code::REVEAL, claim.id.uuid(), None, &claim).await?;
+                tx.commit().await?;
+            }
             return Ok(Taken { claim, code, replayed: true });
         }
         Turn::Reused => return Err(Refusal::at("idempotencyKey", ActivityErrorCode::IdempotencyKeyReused)),

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -31,7 +31,7 @@ use crate::platform::refusal::Refusal;
 use crate::platform::throttle::Wait;
 use crate::tenancy::idempotency::IdempotencyKey;
 use crate::tenancy::model::EnterpriseId;
-use crate::tenancy::scope::{HolderScope, TenantScope};
+use crate::tenancy::scope::TenantScope;
 use crate::wallets::contact::{self, Contact};
 use crate::wallets::model::HolderId;
 
@@ -107,24 +107,40 @@ impl Callbacks {
         &self.outbound
     }
 
+    /// What was learned of an endpoint does not count any more.
+    pub fn forget(&self, tenant: EnterpriseId, rule: CustomRuleId) {
+        self.breakers.forget(&(tenant, rule));
+    }
+
     pub fn allows(&self, address: &url::Url) -> bool {
         self.outbound.allows(address).is_ok()
     }
 
-    /// What the activity's endpoints say of a wish, or the words with which they refuse it.
+    /// What the activity's endpoints say of a wish, or the words with which they refuse it. It goes on to its end in a task of
+    /// its own: an endpoint that has answered has taken something, whether or not anybody still waits.
     pub async fn consult(
+        self: Arc<Self>,
+        tenant: EnterpriseId,
+        activity: ActivityId,
+        asking: Arc<Asking>,
+        wish: Wish,
+    ) -> Result<Result<Consulted, Words>, Refusal<ActivityErrorCode>> {
+        tokio::spawn(async move { self.ask(tenant, activity, &asking, &wish).await }).await.map_err(Fault::internal)?
+    }
+
+    async fn ask(
         &self,
-        scope: &HolderScope,
+        tenant: EnterpriseId,
         activity: ActivityId,
         asking: &Asking,
         wish: &Wish,
     ) -> Result<Result<Consulted, Words>, Refusal<ActivityErrorCode>> {
         let of = (wish.holder, &wish.key);
-        let (endpoints, person) = match self.intend(scope, activity, asking, wish).await? {
+        let (endpoints, person, asked_at) = match self.intend(tenant, activity, asking, wish).await? {
             Intent::Answered(consulted) => return Ok(Ok(consulted)),
-            Intent::Ask(endpoints, person) => (endpoints, person),
+            Intent::Ask { endpoints, person, asked_at } => (endpoints, person, asked_at),
         };
-        let call = Call { callbacks: self, tenant: scope.tenant(), activity, person, draws: wish.times.unsigned_abs() };
+        let call = Call { callbacks: self, tenant, activity, person, draws: wish.times.unsigned_abs() };
         let mut consulted = Consulted { rulings: None, counted: false };
         for (asked, endpoint) in asking.asked.iter().zip(&endpoints) {
             let said = match asked.kind {
@@ -135,19 +151,19 @@ impl Callbacks {
                 Ok(Said::Counted) => consulted.counted = true,
                 Ok(Said::Ruled(rulings)) => consulted.rulings = Some(rulings),
                 Ok(Said::Refused(words)) => {
-                    self.let_go(scope.tenant(), activity, of, None).await?;
+                    self.let_go(tenant, activity, (of, asked_at), None).await?;
                     return Ok(Err(words));
                 }
                 Err(trouble) => {
                     let failed = if let Trouble::Failed(word) = trouble { Some((asked, word)) } else { None };
-                    self.let_go(scope.tenant(), activity, of, failed).await?;
+                    self.let_go(tenant, activity, (of, asked_at), failed).await?;
                     return Err(Refusal::at("activityId", ActivityErrorCode::CustomRuleFailed));
                 }
             }
         }
-        let tx = TenantScope::of_system(scope.tenant()).write(&self.platform.database).await?;
+        let tx = TenantScope::of_system(tenant).write(&self.platform.database).await?;
         let now = tx.now().await?;
-        if !store::answer_in(&tx, activity, of, json!(consulted), now).await? {
+        if !store::answer_in(&tx, activity, of, json!(consulted), (asked_at, now)).await? {
             // Somebody else has asked meanwhile, and theirs was first: it is what counts.
             return Err(Refusal::at("idempotencyKey", ActivityErrorCode::BeingDecided));
         }
@@ -158,16 +174,24 @@ impl Callbacks {
     /// Writes down that the endpoints will be asked, or finds what they have said.
     async fn intend(
         &self,
-        scope: &HolderScope,
+        tenant: EnterpriseId,
         activity: ActivityId,
         asking: &Asking,
         wish: &Wish,
     ) -> Result<Intent, Refusal<ActivityErrorCode>> {
         let of = (wish.holder, &wish.key);
-        let tx = TenantScope::of_system(scope.tenant()).write(&self.platform.database).await?;
+        let tx = TenantScope::of_system(tenant).write(&self.platform.database).await?;
+        // Under the holder's lock: the endpoint is asked about one wish of theirs at a time.
+        let contact = contact::of_locked_in(&self.platform, &tx, wish.holder).await?;
+        let ids: Vec<CustomRuleId> = asking.asked.iter().map(|asked| asked.rule).collect();
+        let rules = store::rules_by_id(&tx, &ids).await?;
+        if ids.iter().any(|id| rules.get(id).is_none_or(|rule| rule.state != CustomRuleState::Active)) {
+            return Err(Refusal::at("activityId", ActivityErrorCode::CustomRuleFailed));
+        }
         let now = tx.now().await?;
         let (new, known) = store::intend_in(&tx, activity, of, &wish.input_hash, now).await?;
-        if known.input_hash != wish.input_hash {
+        // A key may be forgotten after some days; what was drawn by its answer is not drawn again.
+        if known.input_hash != wish.input_hash || known.drawn {
             return Err(Refusal::at("idempotencyKey", ActivityErrorCode::IdempotencyKeyReused));
         }
         if let Some(answer) = known.answer {
@@ -177,20 +201,16 @@ impl Callbacks {
         if !new && left > TimeDelta::zero() {
             return Err(Refusal::later(ActivityErrorCode::BeingDecided, Wait::of(left)));
         }
-        store::ask_in(&tx, activity, of, now).await?;
-        let ids: Vec<CustomRuleId> = asking.asked.iter().map(|asked| asked.rule).collect();
-        let rules = store::rules_by_id(&tx, &ids).await?;
+        if store::is_another_asked(&tx, activity, of, now - ASKING).await? {
+            return Err(Refusal::later(ActivityErrorCode::BeingDecided, Wait::of(ASKING)));
+        }
+        store::ask_in(&tx, activity, of, known.asked_at, now).await?;
         let mut endpoints = Vec::with_capacity(ids.len());
         for id in &ids {
-            let rule = rules.get(id).ok_or(Fault::NotFound)?;
-            if rule.state != CustomRuleState::Active {
-                return Err(Refusal::at("activityId", ActivityErrorCode::CustomRuleFailed));
-            }
-            endpoints.push(custom_rule::endpoint(&self.platform, &tx, rule).await?);
+            endpoints.push(custom_rule::endpoint(&self.platform, &tx, &rules[id]).await?);
         }
-        let contact = contact::of(&self.platform, &tx, wish.holder).await?;
         tx.commit().await?;
-        Ok(Intent::Ask(endpoints, person(contact, wish.holder)))
+        Ok(Intent::Ask { endpoints, person: person(contact, wish.holder), asked_at: now })
     }
 
     /// The wish may be asked about again. Where an endpoint has failed, the enterprise hears of it.
@@ -198,11 +218,11 @@ impl Callbacks {
         &self,
         tenant: EnterpriseId,
         activity: ActivityId,
-        of: (HolderId, &IdempotencyKey),
+        (of, asked_at): ((HolderId, &IdempotencyKey), DateTime<Utc>),
         failed: Option<(&Asked, &'static str)>,
     ) -> Result<(), Fault> {
         let tx = TenantScope::of_system(tenant).write(&self.platform.database).await?;
-        store::ask_in(&tx, activity, of, DateTime::UNIX_EPOCH).await?;
+        store::ask_in(&tx, activity, of, asked_at, DateTime::UNIX_EPOCH).await?;
         if let Some((asked, reason)) = failed {
             let data = json!({
                 "customRuleId": asked.rule,
@@ -216,11 +236,35 @@ impl Callbacks {
         }
         tx.commit().await
     }
+
+    /// An endpoint has let a wish be drawn, and then it was not: the enterprise may take back what it has debited.
+    pub async fn tell_unused(
+        &self,
+        tenant: EnterpriseId,
+        activity: ActivityId,
+        asking: &Asking,
+        wish: &Wish,
+        why: ActivityErrorCode,
+    ) -> Result<(), Fault> {
+        let rules: Vec<CustomRuleId> = asking.asked.iter().map(|asked| asked.rule).collect();
+        let data = json!({
+            "customRuleIds": rules,
+            "activityId": activity,
+            "holderId": wish.holder,
+            "rulings": wish.consulted.as_ref().and_then(|consulted| consulted.rulings.clone()),
+            "draws": wish.times,
+            "reason": why.name(),
+        });
+        let tx = TenantScope::of_system(tenant).write(&self.platform.database).await?;
+        let subject = crate::platform::id::generate();
+        outbox::emit_in(&tx, NewEvent::new(EventType::CustomRuleUnused, subject, 1, data)?).await?;
+        tx.commit().await
+    }
 }
 
 enum Intent {
     Answered(Consulted),
-    Ask(Vec<Endpoint>, Person),
+    Ask { endpoints: Vec<Endpoint>, person: Person, asked_at: DateTime<Utc> },
 }
 
 /// Whom the enterprise knows: by phone, by its own name, or at least as the same person each time.

@@ -16,6 +16,7 @@ use crate::activities::model::{
     EnvelopeDigest,
 };
 use crate::activities::store::custom_rules::{self as store, ActivityRule};
+use crate::activities::terms::Rulings;
 use crate::bridges::callback::contract::{self, Line, Sample};
 use crate::bridges::callback::{self, Digest, Endpoint, Keys, Occasion, Parameters, Person, is_parameter_name};
 use crate::platform::Platform;
@@ -70,9 +71,13 @@ impl Definition {
     fn admits(&self, value: &str) -> bool {
         match self.kind {
             ParameterKind::Identity => self.classes.iter().any(|class| class == value),
-            ParameterKind::Cost | ParameterKind::Number => value.parse::<i64>().is_ok_and(|number| {
-                self.minimum.is_none_or(|least| number >= least) && self.maximum.is_none_or(|most| number <= most)
-            }),
+            // As it would be written here: nobody else's reading of `+5` or `007` is to be relied on.
+            ParameterKind::Cost | ParameterKind::Number => {
+                let number = value.parse::<i64>().ok().filter(|number| number.to_string() == value);
+                number.is_some_and(|number| {
+                    self.minimum.is_none_or(|least| number >= least) && self.maximum.is_none_or(|most| number <= most)
+                })
+            }
         }
     }
 }
@@ -144,6 +149,7 @@ pub async fn create(
 /// Stops asking an endpoint, or asks it again.
 pub async fn set_state(
     platform: &Platform,
+    callbacks: &Callbacks,
     scope: &TenantScope,
     id: CustomRuleId,
     state: CustomRuleState,
@@ -159,6 +165,7 @@ pub async fn set_state(
     let action = if state == CustomRuleState::Active { "customRuleEnable" } else { "customRuleDisable" };
     audit::record_in(&tx, action, id.uuid(), Some(&before), &after).await?;
     tx.commit().await?;
+    callbacks.forget(scope.tenant(), id);
     Ok(after)
 }
 
@@ -178,6 +185,9 @@ pub async fn test(
     let rule = rule.ok_or_else(|| Refusal::at("id", ActivityErrorCode::CustomRuleNotFound))?;
     let endpoint = endpoint(platform, &tx, &rule).await?;
     drop(tx); // nothing is asked while a transaction is open
+    let tx = scope.write(&platform.database).await?;
+    audit::record_in(&tx, "customRuleTest", id.uuid(), None, &rule).await?;
+    tx.commit().await?;
     let definitions: Vec<Definition> = serde_json::from_value(rule.parameters).map_err(Fault::internal)?;
     let defaults = definitions.into_iter().filter_map(|one| Some((one.parameter, one.default?)));
     let parameters = Parameters::new(defaults).map_err(Fault::internal)?;
@@ -263,6 +273,12 @@ fn check(request: &RuleRequest) -> Checked {
             "An identity names 1 to 50 classes; a number names none.",
         )?;
         require(
+            one.kind != ParameterKind::Cost || one.minimum.is_some_and(|least| least >= 0),
+            at("minimum"),
+            "消耗类参数须设置不小于 0 的最小值。",
+            "A cost has a minimum, of 0 or more.",
+        )?;
+        require(
             one.minimum.zip(one.maximum).is_none_or(|(least, most)| least <= most),
             at("minimum"),
             "最小值不能大于最大值。",
@@ -326,6 +342,13 @@ pub async fn tie_in(
             decides: request.decides,
         });
     }
+    let has = |kind| tied.iter().any(|one| one.kind == kind);
+    require(
+        !has(CustomRuleKind::ChanceCount) || has(CustomRuleKind::DrawRule),
+        "customRules",
+        "抽奖次数规则须与抽奖规则一起使用：次数由抽奖规则的接口扣减。",
+        "A rule of kind CHANCE_COUNT goes with one of kind DRAW_RULE, whose endpoint debits the chance.",
+    )?;
     Ok(store::insert_of_activity_in(tx, activity, &tied).await?)
 }
 
@@ -364,6 +387,17 @@ fn values(
         values.insert(one.parameter, value);
     }
     Ok(values)
+}
+
+/// What the activity's endpoint has to say in its draws.
+pub async fn rulings(tx: &TenantTx, activity: ActivityId) -> Result<Rulings, Fault> {
+    let tied = store::of_activity(tx, activity).await?;
+    let decides = tied.iter().find(|one| one.kind == CustomRuleKind::DrawRule).map(|one| one.decides);
+    Ok(match decides {
+        None => Rulings::None,
+        Some(false) => Rulings::Allowed,
+        Some(true) => Rulings::Decisive,
+    })
 }
 
 /// Whom an activity asks. `None`: nobody.
@@ -421,7 +455,7 @@ mod tests {
     fn a_value_is_what_its_parameter_may_be() {
         let (cost, identity) = (definition(ParameterKind::Cost), definition(ParameterKind::Identity));
         assert!(cost.admits("1") && cost.admits("10") && identity.admits("金卡"));
-        for value in ["0", "11", "", "1.5", "gold"] {
+        for value in ["0", "11", "", "1.5", "gold", "+5", "05"] {
             assert!(!cost.admits(value), "{value}");
         }
         assert!(!identity.admits("silver"));

@@ -72,7 +72,7 @@ pub enum Outcome {
 /// transactions.
 pub async fn draw(
     lanes: &Lanes,
-    callbacks: &Callbacks,
+    callbacks: &Arc<Callbacks>,
     scope: &HolderScope,
     request: &DrawRequest,
     key: &IdempotencyKey,
@@ -108,15 +108,24 @@ pub async fn draw(
         consulted: None,
     };
     match lanes.draw(scope.tenant(), request.activity, wish.clone()).await?.map_err(refusal)? {
-        Answered::Drawn(drawn) => return Ok(Outcome::Drawn(drawn)),
-        Answered::Consult(asking) => match callbacks.consult(scope, request.activity, &asking, &wish).await? {
-            Ok(consulted) => wish.consulted = Some(consulted),
-            Err(words) => return Ok(Outcome::RuledOut(words)),
-        },
-    }
-    match lanes.draw(scope.tenant(), request.activity, wish).await?.map_err(refusal)? {
         Answered::Drawn(drawn) => Ok(Outcome::Drawn(drawn)),
-        Answered::Consult(_) => Err(Fault::internal(anyhow::anyhow!("a wish that was ruled on is asked about")).into()),
+        Answered::Consult(asking) => {
+            let (tenant, activity) = (scope.tenant(), request.activity);
+            match callbacks.clone().consult(tenant, activity, asking.clone(), wish.clone()).await? {
+                Ok(consulted) => wish.consulted = Some(consulted),
+                Err(words) => return Ok(Outcome::RuledOut(words)),
+            }
+            match lanes.draw(tenant, activity, wish.clone()).await? {
+                Ok(Answered::Drawn(drawn)) => Ok(Outcome::Drawn(drawn)),
+                Ok(Answered::Consult(_)) => {
+                    Err(Fault::internal(anyhow::anyhow!("a wish that was ruled on is asked about")).into())
+                }
+                Err(code) => {
+                    callbacks.tell_unused(tenant, activity, &asking, &wish, code).await?;
+                    Err(refusal(code))
+                }
+            }
+        }
     }
 }
 

@@ -16,7 +16,8 @@ use crate::platform::Platform;
 use crate::platform::fault::Fault;
 use crate::platform::refusal::Refusal;
 use crate::platform::throttle::Growth;
-use crate::platform::vault::{hex, hmac_sha256, sha256};
+use crate::platform::vault::{hex, hmac_sha256};
+use crate::tenancy::enterprise::DataKey;
 use crate::tenancy::idempotency::{self, IdempotencyKey, Turn};
 use crate::tenancy::permission::Permission;
 use crate::tenancy::scope::{HolderScope, TenantScope, TenantTx};
@@ -26,8 +27,13 @@ use crate::tenancy::{audit, enterprise, throttle};
 
 const GENERATE: &str = "drawCodesGenerate";
 const ENTER: &str = "drawCodeEnter";
+const HASH: &str = "draw code";
 pub const MAXIMUM_CODES: i32 = 100_000;
+/// Of one task.
+const MAXIMUM_BATCHES: i64 = 100;
 const MAXIMUM_USES: i32 = 1_000_000;
+/// Ten are free: a phone that is not answered sends the same again and again.
+const GUESSES: Growth = Growth { free: 10, ..Growth::GUESSES };
 /// How many codes one statement writes.
 const A_TIME: usize = 10_000;
 const SECRET: usize = 32;
@@ -65,8 +71,9 @@ impl DrawCode {
         Self(letters.into_iter().map(|letter| char::from(LETTERS[usize::from(letter)])).collect())
     }
 
-    pub fn hash(&self) -> Vec<u8> {
-        sha256(self.0.as_bytes()).to_vec()
+    /// Keyed: a copy of the table tells nobody the codes.
+    pub fn hash(&self, data_key: &DataKey) -> Vec<u8> {
+        data_key.hash(HASH, self.0.as_bytes()).to_vec()
     }
 
     /// With a dash after every fourth letter but the last.
@@ -129,9 +136,10 @@ pub async fn generate(
     scope.require(Permission::ActivityManage)?;
     let word = check(request)?;
     let tx = scope.write(&platform.database).await?;
+    let data_key = enterprise::data_key(platform, &tx).await?;
+    let word_hash = word.as_ref().map(|word| word.hash(&data_key));
     let input = json!({
-        "task": request.task, "count": request.count, "uses": request.uses,
-        "word": word.as_ref().map(|word| hex(&word.hash())),
+        "task": request.task, "count": request.count, "uses": request.uses, "word": word_hash.as_deref().map(hex),
     });
     match idempotency::claim_in(&tx, GENERATE, key, &input).await? {
         Turn::First => {}
@@ -143,7 +151,20 @@ pub async fn generate(
     }
     let (task, activity) = task::find_in(&tx, request.task).await?;
     if task.kind != TaskKind::DrawCode {
-        return Err(Refusal::at("taskId", ActivityErrorCode::TaskNotFound));
+        return Err(Refusal::explained(
+            "taskId",
+            ActivityErrorCode::TaskNotFound,
+            "只有 DRAW_CODE 类任务才有抽奖码。",
+            "Only a task of kind DRAW_CODE has draw codes.",
+        ));
+    }
+    if store::tasks::count_batches(&tx, task.id).await? >= MAXIMUM_BATCHES {
+        return Err(Refusal::explained(
+            "taskId",
+            ActivityErrorCode::InvalidInput,
+            "每个任务最多生成 100 批抽奖码，请加大每批数量。",
+            "A task has at most 100 batches of codes; make more at a time.",
+        ));
     }
     let batch = DrawCodeBatch {
         id: DrawCodeBatchId::generate(),
@@ -151,12 +172,13 @@ pub async fn generate(
         task_id: task.id,
         count: request.count,
         uses: request.uses,
+        word: word_hash.is_some(),
         created_at: activity.read_at,
     };
-    match word {
-        Some(word) => {
+    match word_hash {
+        Some(hash) => {
             store::tasks::insert_batch_in(&tx, &batch, None).await?;
-            if store::tasks::insert_codes_in(&tx, &batch, vec![word.hash()]).await? == 0 {
+            if store::tasks::insert_codes_in(&tx, &batch, vec![hash]).await? == 0 {
                 return Err(Refusal::explained(
                     "word",
                     ActivityErrorCode::InvalidInput,
@@ -167,10 +189,9 @@ pub async fn generate(
         }
         None => {
             let secret: [u8; SECRET] = platform.randomness.bytes();
-            let data_key = enterprise::data_key(platform, &tx).await?;
             let sealed = data_key.seal(&*platform.randomness, &purpose(batch.id.uuid()), &secret);
             store::tasks::insert_batch_in(&tx, &batch, Some(sealed)).await?;
-            let hashes: Vec<Vec<u8>> = codes(&secret, batch.count).map(|code| code.hash()).collect();
+            let hashes: Vec<Vec<u8>> = codes(&secret, batch.count).map(|code| code.hash(&data_key)).collect();
             for some in hashes.chunks(A_TIME) {
                 if store::tasks::insert_codes_in(&tx, &batch, some.to_vec()).await? != some.len() {
                     // Once in very many lives; another secret makes others.
@@ -214,8 +235,8 @@ fn check(request: &CodesRequest) -> Result<Option<DrawCode>, Refusal<ActivityErr
 }
 
 /// Where a batch's file is served to who may run activities. A word of the enterprise's own has none.
-pub fn path(batch: &DrawCodeBatch) -> String {
-    format!("/exports/draw-codes/{}.csv", batch.id)
+pub fn path(batch: &DrawCodeBatch) -> Option<String> {
+    (!batch.word).then(|| format!("/exports/draw-codes/{}.csv", batch.id))
 }
 
 /// The codes of a batch as they were made. `None`: there is no such batch, or it is a word of the enterprise's own.
@@ -242,13 +263,17 @@ pub async fn enter(
     scope.require_active()?;
     // Counted before it is judged, and forgiven to who was right.
     let guesses = Key::new(platform, "draw.code", &[activity.uuid().as_bytes(), scope.holder().uuid().as_bytes()]);
-    if let Err(wait) = throttle::attempt(platform, scope.tenant(), &[(guesses, Growth::GUESSES)]).await? {
+    if let Err(wait) = throttle::attempt(platform, scope.tenant(), &[(guesses, GUESSES)]).await? {
         return Err(Refusal::later(ActivityErrorCode::TooOften, wait));
     }
     let code = DrawCode::read(text).ok_or_else(|| Refusal::at("code", ActivityErrorCode::WrongCode))?;
     let tx = scope.write(&platform.database).await?;
-    let done = enter_in(&tx, scope, activity, &code, key).await?;
+    let data_key = enterprise::data_key(platform, &tx).await?;
+    let done = enter_in(&tx, scope, activity, code.hash(&data_key), key).await?;
     tx.commit().await?;
+    if done.replayed {
+        return Ok(done); // it tells nothing of whether this guess was one
+    }
     if let Err(fault) = throttle::forgive(platform, scope.tenant(), &[guesses]).await {
         tracing::warn!("guesses at a draw code stay counted: {}", fault.with_causes());
     }
@@ -259,10 +284,9 @@ async fn enter_in(
     tx: &TenantTx,
     scope: &HolderScope,
     id: ActivityId,
-    code: &DrawCode,
+    hash: Vec<u8>,
     key: &IdempotencyKey,
 ) -> Result<Completed, Refusal<ActivityErrorCode>> {
-    let hash = code.hash();
     match idempotency::claim_in(tx, ENTER, key, &json!({ "activity": id, "code": hex(&hash) })).await? {
         Turn::First => {}
         Turn::Replay(done) => return Ok(Completed { replayed: true, ..done }),

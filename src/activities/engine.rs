@@ -305,6 +305,10 @@ impl<'a> Turn<'a> {
         Self { rules, head, at, lots: rules.full_lots(), won_on, accounts: HashMap::new() }
     }
 
+    pub fn rules(&self) -> &'a Rules {
+        self.rules
+    }
+
     /// Whether somebody may draw so often in a row.
     pub fn judge(&self, who: Participant, times: u32) -> Result<(), Refused> {
         if self.is_over() {

@@ -10,7 +10,7 @@ use crate::activities::model::{Activity, ActivityId, Prize, PrizeId, PrizeLot};
 use crate::activities::store;
 use crate::activities::store::plans::{self, InForce, WholePlan};
 use crate::activities::store::{anchors, draws};
-use crate::activities::terms::{self, Terms};
+use crate::activities::terms::{self, Rulings, Terms};
 use crate::catalog::model::AllotmentId;
 use crate::catalog::stock;
 use crate::platform::Platform;
@@ -42,7 +42,8 @@ pub async fn begin_in(
     let rows = stock::lock_in(tx, &allotments).await?;
     // Nothing was taken from it yet, so the next number is the first.
     let first_serial = |lot: &PrizeLot| lot.allotment_id.map_or(0, |id| rows[&id].next_serial.unsigned_abs());
-    let terms = terms_of(activity, plans, first_serial);
+    let rulings = custom_rule::rulings(tx, id).await?;
+    let terms = terms_of(activity, plans, rulings, first_serial);
     let in_force =
         InForce { document: serde_json::to_string(&terms).map_err(Fault::internal)?, since: tx.now().await? };
     let head = fairness::beginning(id, &commitment, terms.version, &in_force.document, in_force.since);
@@ -53,10 +54,15 @@ pub async fn begin_in(
 
 /// The terms of plans that have no stock yet, as if each lot began at number 1.
 pub fn planned(activity: &Activity, plans: &[WholePlan]) -> Terms {
-    terms_of(activity, plans, |_| 1)
+    terms_of(activity, plans, Rulings::None, |_| 1)
 }
 
-fn terms_of(activity: &Activity, plans: &[WholePlan], first_serial: impl Fn(&PrizeLot) -> u32) -> Terms {
+fn terms_of(
+    activity: &Activity,
+    plans: &[WholePlan],
+    rulings: Rulings,
+    first_serial: impl Fn(&PrizeLot) -> u32,
+) -> Terms {
     let count = |limit: Option<i32>| limit.map(i32::unsigned_abs);
     let lot = |lot: &PrizeLot| terms::Lot {
         collectible: lot.collectible_id,
@@ -89,6 +95,7 @@ fn terms_of(activity: &Activity, plans: &[WholePlan], first_serial: impl Fn(&Pri
         draws_per_day: count(activity.draws_per_day),
         wins_per_holder: count(activity.wins_per_holder),
         wins_per_day: count(activity.wins_per_day),
+        rulings,
         plans: plans.iter().map(plan).collect(),
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::activities::engine::day_of;
 use crate::activities::model::{
-    Activity, ActivityId, Airdrop, AirdropId, Claim, ClaimId, Draw, DrawId, ParticipationRule, Prize, PrizeId,
-    PrizeLot, PrizePlan, PrizePlanId, Task, TaskId,
+    Activity, ActivityId, Airdrop, AirdropId, Claim, ClaimId, Draw, DrawCodeBatch, DrawId, ParticipationRule, Prize,
+    PrizeId, PrizeLot, PrizePlan, PrizePlanId, Task, TaskId,
 };
 use crate::activities::store;
 use crate::activities::terms::Terms;
@@ -49,6 +49,10 @@ pub struct ChancesOf(pub ActivityId);
 /// An activity's tasks, at most twenty.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TasksOf(pub ActivityId);
+
+/// A task's batches of draw codes, at most a hundred.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CodeBatchesOf(pub TaskId);
 
 /// What an activity asks of who wants to draw.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,6 +107,7 @@ of_owner! {
     LotsOf => PrizeLot, store::plans::lots_of_prizes;
     PlanTagsOf => String, store::plans::tags_of_plans;
     TasksOf => Task, store::tasks::tasks_of_activities;
+    CodeBatchesOf => DrawCodeBatch, store::tasks::batches_of_tasks;
     RuleTagsOf => (String, bool), store::participation::tags_of_activities;
 }
 

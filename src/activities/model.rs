@@ -193,6 +193,10 @@ words! {
 }
 
 impl PrizeKind {
+    pub fn is_collectible(&self) -> bool {
+        *self == Self::Collectible
+    }
+
     /// Whether the enterprise delivers it, and says so afterwards.
     pub fn is_delivered_by_enterprise(self) -> bool {
         match self {
@@ -495,6 +499,8 @@ pub struct DrawCodeBatch {
     pub count: i32,
     /// How many people may enter each.
     pub uses: i32,
+    /// Whether it is a word of the enterprise's own.
+    pub word: bool,
     pub created_at: DateTime<Utc>,
 }
 
@@ -606,7 +612,7 @@ codes!(ActivityErrorCode, ActivityUserError, {
     TooManyAtOnce = "TOO_MANY_AT_ONCE": "抽奖次数须为 1 到该活动允许的单次最多次数。" / "Draw at least once, and at most as often as the activity's `drawsAtOnce` allows in one request.",
     Blocked = "BLOCKED": "您目前不能参与该企业的抽奖，请联系该企业。" / "You cannot draw with this enterprise; contact it if you do not know why.",
     PhoneRequired = "PHONE_REQUIRED": "请先绑定手机号再抽奖。" / "Bind a mobile number first, with `holderPhoneBind`.",
-    RealNameRequired = "REAL_NAME_REQUIRED": "请先完成实名认证再抽奖。" / "Verify your real name first, with `holderVerify`.",
+    RealNameRequired = "REAL_NAME_REQUIRED": "请先完成实名认证再抽奖。" / "Verify your real name first, with `holderRealNameVerify`.",
     NotInvited = "NOT_INVITED": "本活动仅限指定用户参与。" / "This activity is for people whom the enterprise has chosen.",
     NotListed = "NOT_LISTED": "您的手机号不在本活动的名单中。" / "Your mobile number is not on this activity's list; bind the one that you were invited with.",
     NotFirstTime = "NOT_FIRST_TIME": "本活动仅限首次参与抽奖的新用户。" / "This activity is for people who have not drawn with this enterprise before.",

@@ -28,7 +28,7 @@ pub struct Listed<T> {
     pub count: i64,
 }
 
-/// Changes the list of an activity, at any time until it is over.
+/// Changes the list of an activity, whatever its state.
 pub async fn change_invited(
     platform: &Platform,
     scope: &TenantScope,

@@ -11,7 +11,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::activities::model::{
-    ActivityErrorCode, ActivityState, Claim, ClaimId, ClaimState, Prize, PrizeId, PrizeKind, PrizePlanId,
+    ActivityErrorCode, ActivityState, Claim, ClaimId, ClaimState, Prize, PrizeId, PrizeKind,
 };
 use crate::activities::store;
 use crate::activities::store::codes::{self, NewCode};
@@ -29,7 +29,7 @@ use crate::tenancy::{audit, enterprise};
 use crate::wallets::points::is_reference;
 
 const ADD: &str = "prizeCodesAdd";
-const REVEAL: &str = "claimCodeReveal";
+pub const REVEAL: &str = "claimCodeReveal";
 pub const MAXIMUM_CODES: usize = 1000;
 /// Pieces of one such prize: each has a code.
 pub const MAXIMUM_PIECES: i32 = 100_000;
@@ -132,19 +132,15 @@ async fn waiting_in(tx: &TenantTx, id: PrizeId) -> Result<Prize, Refusal<Activit
     }
 }
 
-/// Whether each piece of a prize that is being published has its code, and no other prize that is public, or about to be,
-/// has the same.
-pub async fn are_complete_in(
-    tx: &TenantTx,
-    prize: PrizeId,
-    pieces: i32,
-    plans: &[PrizePlanId],
-) -> Result<Result<(), ActivityErrorCode>, Fault> {
-    if codes::counts(tx, &[prize]).await?.remove(&prize).unwrap_or(0) != i64::from(pieces) {
+/// Makes the codes of a prize that is being published public: each piece must have one, and no other public prize the same.
+pub async fn publish_in(tx: &TenantTx, prize: PrizeId, pieces: i32) -> Result<Result<(), ActivityErrorCode>, Fault> {
+    let pieces = usize::try_from(pieces).map_err(Fault::internal)?;
+    let count = codes::counts(tx, &[prize]).await?.remove(&prize).unwrap_or(0);
+    if usize::try_from(count).map_err(Fault::internal)? != pieces {
         return Ok(Err(ActivityErrorCode::NotEnoughCodes));
     }
-    let elsewhere = codes::stand_elsewhere(tx, prize, plans).await?;
-    Ok(if elsewhere { Err(ActivityErrorCode::DuplicateCode) } else { Ok(()) })
+    let new = codes::publish_in(tx, prize).await?;
+    Ok(if new == pieces { Ok(()) } else { Err(ActivityErrorCode::DuplicateCode) })
 }
 
 /// The code of a claim that was taken up. Nothing where it has none. The caller has seen whose claim it is.

@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::activities::anchor::Anchor;
-use crate::activities::engine::{Drawn, Cause, Daily, Decided, Head, Place, Rules, Step, Turn, Withheld, day_of};
+use crate::activities::engine::{Cause, Daily, Decided, Drawn, Head, Place, Rules, Step, Turn, Withheld, day_of};
 use crate::activities::fairness::{
     self, AwardOf, Hash, Numbers, NumbersOf, Participant, PieceOf, RecordOf, Seed, StepOf,
 };
@@ -287,6 +287,9 @@ impl<'d> Record<'d> {
         if self.sequence == 0 || document.ordinal == 0 {
             return Err("draws are counted from 1");
         }
+        if row.sequence == i64::MAX || document.ordinal == u32::MAX {
+            return Err("nobody counts as far as that");
+        }
         if self.sequence == 1 && self.previous != *beginning {
             return Err("it is the first, and does not hang on the chain's beginning");
         }
@@ -298,6 +301,9 @@ impl<'d> Record<'d> {
         }
         if row.ruling == Some(Ruling::Free) {
             return Err("it says that nothing was ruled, which is said by saying nothing");
+        }
+        if !terms.rulings.admits(row.ruling.unwrap_or_default()) {
+            return Err("the terms do not let it be ruled so");
         }
         if row.index >= terms.draws_at_once {
             return Err("its place in its request is higher than that");

@@ -51,11 +51,18 @@ pub async fn of(
     let found = store::activities_by_id(&tx, &[id]).await?.remove(&id);
     let Some(activity) = found.filter(|activity| activity.kind == ActivityKind::Draw) else { return Ok(None) };
     let Some(commitment) = activity.seed_commitment.clone() else { return Ok(None) };
+    if plans::terms(&tx, id, 1).await?.is_none() {
+        return Ok(None);
+    }
+    // Nobody reads an activity's draws to learn that there is no such one.
+    let chain = anchors::chain(&tx, id).await?;
+    if !(1..chain.next_sequence).contains(&sequence) {
+        return Ok(None);
+    }
     let stretch = Stretch::around(&tx, id, sequence).await?;
     let (after, until) = (stretch.after(), stretch.own.as_ref().map(|own| own.last_draw_id));
     let Some(draw) = anchors::draw_between(&tx, id, sequence, after, until).await? else { return Ok(None) };
     let Some(in_force) = plans::terms(&tx, id, draw.version).await? else { return Ok(None) };
-    let chain = anchors::chain(&tx, id).await?;
 
     let terms: Terms = serde_json::from_str(&in_force.document).map_err(Fault::internal)?;
     let rules = Rules::new(terms);

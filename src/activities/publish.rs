@@ -88,7 +88,7 @@ async fn allot_prizes_in(tx: &TenantTx, id: ActivityId) -> Result<(), Refusal<Ac
     for (plan, prize, lot) in lots {
         let refused = |code| Refusal::at(create::field_of(plan.position, prize.position, "quantity"), code);
         if prize.kind == PrizeKind::ClaimCode {
-            prize_code::are_complete_in(tx, prize.id, lot.quantity, &ids).await?.map_err(refused)?;
+            prize_code::publish_in(tx, prize.id, lot.quantity).await?.map_err(refused)?;
         }
         let allotment = match lot.collectible_id {
             Some(collectible) => stock::allot_in(tx, collectible, id.uuid(), lot.quantity).await?,

@@ -16,15 +16,15 @@ use crate::activities::participation::{Door, free_left};
 use crate::activities::report;
 use crate::activities::store;
 use crate::activities::store::draws::{self, Lane, NewChanceEntry, ParticipantRow, Played, Standing};
-use crate::activities::store::participation;
 use crate::activities::store::reports::Counts;
+use crate::activities::store::{custom_rules, participation};
 use crate::catalog::model::{AllotmentId, StockMove, StockReason};
 use crate::catalog::stock;
 use crate::events::model::EventType;
 use crate::events::outbox::{self, NewEvent};
 use crate::platform::fault::Fault;
 use crate::platform::vault::hex;
-use crate::tenancy::idempotency;
+use crate::tenancy::idempotency::{self, IdempotencyKey};
 use crate::tenancy::scope::TenantTx;
 use crate::wallets::model::HolderId;
 use crate::wallets::points;
@@ -155,6 +155,7 @@ pub async fn record_in(
         events.push(claim::event(claim)?);
     }
     let keys = keys(made);
+    let ruled = ruled(made);
     let counts = counts(made)?;
     let to = Lane { head: turn.head, last_draw: made.last().map(|made| made.draw.id), last_at: standing.at };
     let (firsts, ..) = try_join!(
@@ -170,6 +171,7 @@ pub async fn record_in(
         outbox::emit_all_in(tx, &events),
         points::spend_in(tx, &spent),
         participation::insert_origins_in(tx, activity, &door.marked),
+        custom_rules::set_drawn_in(tx, activity, &ruled),
         report::count_in(tx, activity, standing.at, report::LANE, &counts),
         draws::advance_lane_in(tx, activity, from.head.next_sequence, &to),
     )?;
@@ -206,7 +208,7 @@ fn moves(claims: &[Claim]) -> Vec<StockMove> {
 }
 
 /// One key a wish, with the draws that it led to.
-fn keys(made: &[Made<'_>]) -> Vec<(Uuid, idempotency::IdempotencyKey, Vec<u8>, Kept)> {
+fn keys(made: &[Made<'_>]) -> Vec<(Uuid, IdempotencyKey, Vec<u8>, Kept)> {
     let wishes = made.chunk_by(|one, next| std::ptr::eq(one.wish, next.wish));
     let key = |made: &[Made<'_>]| {
         let Wish { holder, key, input_hash, .. } = made[0].wish;
@@ -214,6 +216,12 @@ fn keys(made: &[Made<'_>]) -> Vec<(Uuid, idempotency::IdempotencyKey, Vec<u8>, K
         (holder.uuid(), key.clone(), input_hash.clone(), Kept { draws })
     };
     wishes.map(key).collect()
+}
+
+/// The wishes that an endpoint was asked about.
+fn ruled(made: &[Made<'_>]) -> Vec<(HolderId, IdempotencyKey)> {
+    let wishes = made.chunk_by(|one, next| std::ptr::eq(one.wish, next.wish)).map(|made| made[0].wish);
+    wishes.filter(|wish| wish.consulted.is_some()).map(|wish| (wish.holder, wish.key.clone())).collect()
 }
 
 /// What each holder drew and won, those first who are new here, and the ledger lines of their chances that say so.
@@ -247,13 +255,13 @@ fn played(
         if joined > 0 {
             entries.push(entry(ChanceReason::Joined, joined, activity.uuid()));
         }
-        let mut free_left = free;
+        let mut free_draws = free;
         for Made { wish, draw, .. } in drawn {
             let subject = draw.id.uuid();
             if wish.is_counted_elsewhere() {
                 entries.push(entry(ChanceReason::Endpoint, 1, subject));
-            } else if free_left > 0 {
-                free_left -= 1;
+            } else if free_draws > 0 {
+                free_draws -= 1;
                 entries.push(entry(ChanceReason::Daily, 1, subject));
             }
             entries.push(entry(ChanceReason::Drawn, -1, subject));

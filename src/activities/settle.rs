@@ -31,6 +31,7 @@ pub async fn settle(
     let mut after = change::move_in(&tx, &before, ActivityState::Settled, remark, "activitySettle").await?;
     if before.kind == ActivityKind::Draw && before.seed_commitment.is_some() {
         store::participation::delete_origins_in(&tx, id).await?;
+        store::custom_rules::delete_consultations_in(&tx, id).await?;
         let seed = force::seed(platform, &tx, id).await?;
         after = store::reveal_seed_in(&tx, id, &seed).await?;
         store::anchors::look_now_in(&tx, id).await?;

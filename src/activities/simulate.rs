@@ -311,7 +311,7 @@ mod tests {
 
     use super::*;
     use crate::activities::model::{PrizeKind, PrizePlanId};
-    use crate::activities::terms::{Exhaustion, Lot, Plan, Prize, Terms};
+    use crate::activities::terms::{Exhaustion, Lot, Plan, Prize, Rulings, Terms};
     use crate::catalog::model::CollectibleId;
 
     fn prize(number: u32, odds_per_million: u32, quantity: u32) -> Prize {
@@ -352,6 +352,7 @@ mod tests {
             draws_per_day: None,
             wins_per_holder: None,
             wins_per_day: None,
+            rulings: Rulings::None,
             plans: vec![plan],
         })
     }

@@ -5,7 +5,9 @@ use serde_json::json;
 use url::Url;
 
 use crate::activities::chances::{self, Deed, Earned, Proof};
-use crate::activities::model::{Activity, ActivityErrorCode, ActivityId, ActivityKind, Task, TaskId, TaskKind};
+use crate::activities::model::{
+    Activity, ActivityErrorCode, ActivityId, ActivityKind, Task, TaskId, TaskKind, WhyClosed,
+};
 use crate::activities::store;
 use crate::platform::Platform;
 use crate::platform::refusal::Refusal;
@@ -138,7 +140,7 @@ pub async fn complete(
         Turn::Reused => return Err(Refusal::at("idempotencyKey", ActivityErrorCode::IdempotencyKeyReused)),
     }
     let (task, activity) = find_in(&tx, id).await?;
-    chances::may_be_earned_by_oneself(&activity).map_err(|why| Refusal::at("taskId", ActivityErrorCode::from(why)))?;
+    chances::may_be_earned_by_oneself(&activity).map_err(|why| Refusal::at("taskId", why_not(why)))?;
     if !task.on_trust {
         return Err(Refusal::at("taskId", ActivityErrorCode::NotOnTrust));
     }
@@ -150,6 +152,13 @@ pub async fn complete(
     idempotency::settle_in(&tx, OPERATION, key, &done).await?;
     tx.commit().await?;
     Ok(done)
+}
+
+fn why_not(why: WhyClosed) -> ActivityErrorCode {
+    match why {
+        WhyClosed::NotFound => ActivityErrorCode::TaskNotFound,
+        why => why.into(),
+    }
 }
 
 /// A task and its activity as they are now. Neither is locked: what begins before a pause commits may end after it.

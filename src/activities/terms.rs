@@ -11,8 +11,9 @@ use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::activities::model::{ActivityId, PrizeId, PrizeKind, PrizePlan, PrizePlanId};
+use crate::activities::ruling::Ruling;
 use crate::catalog::model::CollectibleId;
-use crate::words;
+use crate::{stored_words, words};
 
 pub const MILLION: u32 = 1_000_000;
 /// Records say in one word of 64 bits which plans were open.
@@ -35,6 +36,37 @@ words! {
     }
 }
 
+stored_words! {
+    /// What the enterprise's own endpoint has to say in draws.
+    pub enum Rulings {
+        /// Nothing: chance decides.
+        None = "NONE",
+        /// It may decide a draw, or leave it to chance.
+        Allowed = "ALLOWED",
+        /// It decides each draw.
+        Decisive = "DECISIVE",
+    }
+}
+
+impl Rulings {
+    fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+
+    /// Whether a draw may have been ruled so.
+    pub fn admits(self, ruling: Ruling) -> bool {
+        match self {
+            Self::None => ruling == Ruling::Free,
+            Self::Allowed => true,
+            Self::Decisive => matches!(ruling, Ruling::NoPrize | Ruling::Won(_)),
+        }
+    }
+}
+
+fn no_rulings() -> Rulings {
+    Rulings::None
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Terms {
@@ -49,6 +81,9 @@ pub struct Terms {
     /// How often somebody may win. Fallback prizes do not count.
     pub wins_per_holder: Option<u32>,
     pub wins_per_day: Option<u32>,
+    /// Left out where chance decides.
+    #[serde(default = "no_rulings", skip_serializing_if = "Rulings::is_none")]
+    pub rulings: Rulings,
     pub plans: Vec<Plan>,
 }
 
@@ -86,7 +121,8 @@ pub struct Prize {
     pub paced: bool,
     /// What [`Exhaustion::ToFallback`] gives; one a plan.
     pub fallback: bool,
-    #[serde(default)]
+    /// Left out for a collectible.
+    #[serde(default, skip_serializing_if = "PrizeKind::is_collectible")]
     pub kind: PrizeKind,
     /// Where several have pieces left, each piece is equally likely (a blind box). Where there are none at all, the prize
     /// is nothing: a draw that falls on it has won nothing, and the plan's policy has no say.
@@ -250,6 +286,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_may_be_ruled_is_what_the_terms_say() {
+        let all = [Ruling::Free, Ruling::Levels(1), Ruling::NoPrize, Ruling::Won(0)];
+        let admitted = |rulings: Rulings| all.map(|ruling| rulings.admits(ruling));
+        assert_eq!(admitted(Rulings::None), [true, false, false, false]);
+        assert_eq!(admitted(Rulings::Allowed), [true; 4]);
+        assert_eq!(admitted(Rulings::Decisive), [false, false, true, true]);
+        let document = serde_json::to_string(&terms(Vec::new())).expect("JSON");
+        assert!(!document.contains("rulings"), "where nobody rules, nothing is said");
+        assert_eq!(serde_json::from_str::<Terms>(&document).expect("terms").rulings, Rulings::None);
+    }
+
     fn terms(plans: Vec<Plan>) -> Terms {
         Terms {
             activity: ActivityId::generate(),
@@ -260,6 +308,7 @@ mod tests {
             draws_per_day: None,
             wins_per_holder: None,
             wins_per_day: None,
+            rulings: Rulings::None,
             plans,
         }
     }

@@ -185,6 +185,9 @@ fn again(turn: &mut Turn<'_>, seed: Option<&Seed>, row: &Recorded) -> Result<Dec
     if row.ruling == Some(Ruling::Free) {
         return Err("it says that nothing was ruled, which is said by saying nothing");
     }
+    if !turn.rules().terms.rulings.admits(ruling) {
+        return Err("the terms do not let it be ruled so");
+    }
     let drawn = Drawn { client_seed: &row.client_seed, index: row.index, ruling };
     let decided = match seed {
         Some(seed) => turn.replay(who, drawn, |of| Numbers::new(seed, of)),

@@ -18,6 +18,8 @@ stored_words! {
         ActivityChanged = "activity.changed",
         /// An endpoint of the enterprise's own gave no answer that could be used.
         CustomRuleFailed = "custom_rule.failed",
+        /// An endpoint let somebody draw, and then they could not: the activity has ended, or their last chance was gone.
+        CustomRuleUnused = "custom_rule.unused",
         /// Somebody earned chances to draw.
         ChancesGranted = "chances.granted",
         /// Somebody drew.

@@ -79,6 +79,15 @@ macro_rules! codes {
             $(#[doc = $english] #[graphql(name = $word)] $variant,)+
         }
 
+        impl $code {
+            /// What programs branch on.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
         impl $crate::platform::refusal::Code for $code {
             fn text(self) -> $crate::platform::language::Text {
                 match self {

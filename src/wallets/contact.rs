@@ -18,8 +18,9 @@ pub enum Contact {
     Unknown,
 }
 
-pub async fn of(platform: &Platform, tx: &TenantTx, id: HolderId) -> Result<Contact, Fault> {
-    let known = personal::personal(tx, id).await?.ok_or(Fault::NotFound)?;
+/// Locks the holder until the transaction ends: what is done with one person goes on one at a time.
+pub async fn of_locked_in(platform: &Platform, tx: &TenantTx, id: HolderId) -> Result<Contact, Fault> {
+    let known = personal::lock_in(tx, id).await?.ok_or(Fault::NotFound)?;
     let data_key = enterprise::data_key(platform, tx).await?;
     let open = |purpose: &str, sealed: &[u8]| {
         let clear = data_key.open(purpose, sealed).map_err(Fault::internal)?;

@@ -32,7 +32,7 @@ pub struct Adjustment {
 }
 
 /// What became of one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Adjusted {
     pub holder: HolderId,
     pub reference: String,
@@ -45,10 +45,6 @@ pub struct Adjustments {
     pub rows: Vec<Adjusted>,
     pub replayed: bool,
 }
-
-/// What is kept under a key: nothing, as the entries say it all.
-#[derive(Serialize, Deserialize)]
-struct Kept {}
 
 /// Gives and takes points, all of the list or nothing. A reference that was used for the same before does nothing again.
 pub async fn adjust(
@@ -63,9 +59,9 @@ pub async fn adjust(
     let holders: Vec<HolderId> = rows.iter().map(|row| row.holder).collect::<HashSet<_>>().into_iter().collect();
     match idempotency::claim_in(&tx, OPERATION, key, &json!(rows)).await? {
         Turn::First => {}
-        Turn::Replay(Kept {}) => {
-            let balances = store::balances(&tx, &holders).await?;
-            return Ok(Adjustments { rows: adjusted(rows, &balances, |_| true), replayed: true });
+        Turn::Replay::<Vec<Adjusted>>(rows) => {
+            let rows = rows.into_iter().map(|row| Adjusted { replayed: true, ..row }).collect();
+            return Ok(Adjustments { rows, replayed: true });
         }
         Turn::Reused => return Err(Refusal::at("idempotencyKey", HolderErrorCode::IdempotencyKeyReused)),
     }
@@ -93,8 +89,17 @@ pub async fn adjust(
         }
         let balance = balances.entry(row.holder).or_default();
         *balance += row.delta;
-        if !(0..=MAXIMUM).contains(balance) {
-            return Err(Refusal::at(format!("adjustments.{place}.delta"), HolderErrorCode::NotEnoughPoints));
+        let field = || format!("adjustments.{place}.delta");
+        if *balance < 0 {
+            return Err(Refusal::at(field(), HolderErrorCode::NotEnoughPoints));
+        }
+        if row.delta > 0 && *balance > MAXIMUM {
+            return Err(Refusal::explained(
+                field(),
+                HolderErrorCode::InvalidInput,
+                "积分余额不能超过 1,000,000,000,000。",
+                "Nobody has more than 1,000,000,000,000 points; give fewer.",
+            ));
         }
         *sums.entry(row.holder).or_default() += row.delta;
         entries.push(NewPointEntry {
@@ -108,9 +113,9 @@ pub async fn adjust(
     store::move_in(&tx, &Vec::from_iter(sums)).await?;
     store::insert_entries_in(&tx, &entries).await?;
     audit::record_in(&tx, OPERATION, scope.tenant().uuid(), None, &json!({ "adjustments": rows })).await?;
-    idempotency::settle_in(&tx, OPERATION, key, &Kept {}).await?;
-    tx.commit().await?;
     let rows = adjusted(rows, &balances, |row| done.contains_key(&row.reference));
+    idempotency::settle_in(&tx, OPERATION, key, &rows).await?;
+    tx.commit().await?;
     Ok(Adjustments { rows, replayed: false })
 }
 

@@ -133,9 +133,10 @@ function deal(stream, person, openPlans, at, steps) {
   if (ruling?.won !== undefined) {
     for (const place of order.filter((place) => openPlans & (1n << BigInt(place)))) {
       for (const prize of terms.plans[place].prizes.filter((prize) => prize.level === ruling.won)) {
-        const why = withheld(prize, person, at);
+        const something = prize.lots.length > 0;
+        const why = something ? withheld(prize, person, at) : 0;
         steps.push({ place, cause: 6, number: 0, prize, why });
-        if (why === 0) return piece(stream, place, prize, steps);
+        if (something && why === 0) return piece(stream, place, prize, steps);
       }
     }
     return null;
@@ -211,6 +212,9 @@ record.draws.forEach((draw, place) => {
   ]);
   const steps = [];
   ruling = draw.ruling;
+  const isDecided = ruling === "noPrize" || ruling?.won !== undefined;
+  const rulings = terms.rulings ?? "NONE";
+  if (rulings === "NONE" ? ruling !== undefined : rulings === "DECISIVE" && !isDecided) wrong("the terms do not let it be ruled so");
   const given = deal(words(seed, [about, text(draw.clientSeed)]), person, openPlans, at, steps);
   const numbers = steps.filter((step) => step.cause !== 4 && step.cause !== 6).map((step) => step.number);
   if (JSON.stringify(numbers) !== JSON.stringify(draw.numbers)) wrong(`its numbers are ${numbers}`);

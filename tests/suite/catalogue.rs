@@ -139,7 +139,7 @@ async fn what_is_append_only_cannot_be_changed_by_the_server() {
     );
     assert_eq!(
         deletes,
-        "audit_waiting, blocked_phones, collectible_stocks, collectibles, documents, draw_origins, holder_identities, holder_tags, idempotency_keys, media, outbox, participation_phones, persons, \
+        "audit_waiting, blocked_phones, collectible_stocks, collectibles, consultations, documents, draw_origins, holder_identities, holder_tags, idempotency_keys, media, outbox, participation_phones, persons, \
          recovery_codes, refresh_tokens, sso_attempts, sso_tickets, throttles, used_assertions, verification_codes"
     );
     let writes = names(
@@ -259,4 +259,21 @@ async fn a_house_with_another_master_key_is_kept_out() {
     migrate::bind_master_key(&url, "0123").await.expect("the same may come again");
     let refused = migrate::bind_master_key(&url, "4567").await.expect_err("another may not").to_string();
     assert!(refused.contains("another master key") && refused.contains("--data-dir"), "{refused}");
+}
+
+/// What a message or a description tells people to use, there is.
+#[test]
+fn what_messages_name_is_in_the_contract() {
+    let sdl = minthouse::api::schema::sdl();
+    let is_name = |word: &&str| {
+        let camel = word.chars().skip(1).any(char::is_uppercase) && word.starts_with(char::is_lowercase);
+        camel && word.chars().all(char::is_alphanumeric)
+    };
+    // Without what stands between backticks, which is what is looked for.
+    let outside: String = sdl.split('`').step_by(2).collect();
+    let known: std::collections::BTreeSet<&str> = outside.split(|letter: char| !letter.is_alphanumeric()).collect();
+    let named = sdl.split('`').skip(1).step_by(2).flat_map(|quoted| quoted.split('.'));
+    let missing: std::collections::BTreeSet<&str> =
+        named.filter(is_name).filter(|word| !known.contains(word)).collect();
+    assert_eq!(missing, std::collections::BTreeSet::new());
 }

@@ -272,11 +272,36 @@ async fn draw_codes_serve_who_enters_them() {
     // Who guesses waits.
     let guesser = app.person("alpha", 6).await;
     let mut guesses = Vec::new();
-    for number in 0..8 {
+    for number in 0..13 {
         guesses.extend(enter(&guesser, &format!("WRONG{number}")).await);
     }
-    assert_eq!(guesses[..5], ["WRONG_CODE"; 5]);
-    assert!(guesses[5..].contains(&"TOO_OFTEN".to_owned()), "{guesses:?}");
+    assert_eq!(guesses[..10], ["WRONG_CODE"; 10]);
+    assert!(guesses[10..].contains(&"TOO_OFTEN".to_owned()), "{guesses:?}");
+    // An old success forgives nobody's new guesses.
+    let clever = app.person("alpha", 7).await;
+    let mine = json!({ "activity": activity, "code": lines[2], "key": "mine" });
+    app.done(&clever.token, ENTER, mine.clone()).await;
+    let mut guesses = Vec::new();
+    for number in 0..16 {
+        guesses.extend(enter(&clever, &format!("WRONG{number}")).await);
+        if number % 3 == 0 {
+            guesses.extend(app.refused(&clever.token, ENTER, mine.clone()).await);
+        }
+    }
+    assert!(guesses.contains(&"TOO_OFTEN".to_owned()), "{guesses:?}");
+    let hashed = |slug: &str| {
+        format!("SELECT string_agg(encode(code_hash, 'hex'), ',') FROM draw_codes AS code
+        JOIN draw_code_batches AS batch ON batch.id = code.batch_id JOIN enterprises AS e ON e.tenant_id = code.tenant_id
+        WHERE e.slug = '{slug}' AND batch.word")
+    };
+    let plain = minthouse::platform::vault::hex(&minthouse::platform::vault::sha256("夏日2026".as_bytes()));
+    assert!(!app.sql(&hashed("alpha")).is_empty() && app.sql(&hashed("alpha")) != plain, "the hash is keyed");
+    let seen = "query($id: ID!) { activity(id: $id) { tasks { codeBatches { path count } } } }";
+    let batches =
+        app.ok(Some(&owner), seen, json!({ "id": activity })).await["activity"]["tasks"][0]["codeBatches"].take();
+    assert_eq!(batches, json!([{ "path": path, "count": 500 }, { "path": null, "count": 1 }]));
+    let batches = app.ok(Some(&person.token), seen, json!({ "id": activity })).await;
+    assert_eq!(batches["activity"]["tasks"][0]["codeBatches"], Value::Null, "to the enterprise alone");
     app.sums_hold();
 }
 

@@ -39,7 +39,8 @@ async fn ruled(app: &TestApp, rules: Value, more: Value) -> String {
         prize["name"] = json!({ "chinese": "奖", "english": format!("level {level}") });
         prize
     };
-    let prizes = json!([prize(&one, 0, 1, 2), prize(&one, 1, 1, 5), prize(&two, 2, 999_998, 30)]);
+    let thanks = json!({ "kind": "NOTHING", "level": 3, "name": { "chinese": "谢谢", "english": "thanks" }, "oddsPerMillion": 1 });
+    let prizes = json!([prize(&one, 0, 1, 2), prize(&one, 1, 1, 5), prize(&two, 2, 999_997, 30), thanks]);
     let mut input = json!({ "prizes": prizes, "chancesPerHolder": 50, "drawsAtOnce": 5, "customRules": rules });
     input.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     published(app, input).await
@@ -117,15 +118,18 @@ async fn an_endpoint_rules_and_the_record_says_so() {
     partner.play(Script::Answer(json!({ "code": 200, "lottery": 4, "lotteryList": list })));
     assert_eq!(won(&send(&app, &person, &activity, 2).await), [Some("level 1"), None]);
 
+    // A level of thanks is nothing won.
+    partner.play(Script::Answer(json!({ "code": 200, "lottery": 4, "prizeLevel": 3 })));
+    assert_eq!(won(&send(&app, &person, &activity, 1).await), [None]);
     app.sums_hold();
-    assert_eq!(verified(&app, &activity).await.draws, 10);
+    assert_eq!(verified(&app, &activity).await.draws, 11);
     let (folder, export) = (Folder::new("ruled"), with_seed(&app, &activity).await);
     let file = folder.file("record.json", &serde_json::to_string(&export).expect("it is written"));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/verify-draws.mjs");
     let (whole, said) = run("node", &[script, file.to_str().expect("text")]);
-    assert!(whole && said.starts_with("ok 10 "), "{said}");
+    assert!(whole && said.starts_with("ok 11 "), "{said}");
     // A ruling is bound: nobody can say afterwards that the endpoint had ruled otherwise.
-    for place in 0..10 {
+    for place in 0..11 {
         let mut forged = export.clone();
         forged.draws[place].ruling = match forged.draws[place].ruling {
             None => Some(minthouse::activities::ruling::Ruling::NoPrize),
@@ -179,6 +183,13 @@ async fn an_endpoint_in_trouble_costs_nothing_and_is_told_of() {
     let again = app.done(&person.token, DRAW, wish).await;
     assert_eq!((won(&again), &again["replayed"]), (vec![Some("level 1")], &json!(true)));
     assert_eq!(partner.asked().len(), asked, "what was drawn is not asked about again");
+    // Keys are forgotten after some days; an answer that was drawn by is not good for a second draw.
+    app.sql("DELETE FROM idempotency_keys WHERE key = 'patient'");
+    assert_eq!(
+        app.refused(&person.token, DRAW, json!({ "activity": activity, "key": "patient", "times": 1 })).await,
+        ["IDEMPOTENCY_KEY_REUSED"]
+    );
+    assert_eq!((app.count("SELECT count(*) FROM draws"), partner.asked().len()), (1, asked));
 
     // One that fails again and again is left in peace, and the holder is answered at once.
     partner.play(Script::Status(500));
@@ -261,6 +272,42 @@ async fn an_endpoint_counts_chances_in_place_of_ours() {
     assert_eq!(app.count("SELECT coalesce(sum(delta), 0) FROM chance_entries WHERE reason = 'ENDPOINT'"), 3);
     app.sums_hold();
     assert_eq!(verified(&app, &activity).await.draws, 3);
+    // A count that nobody debits would be good for ever.
+    let (one, _) = two_collectibles(&app).await;
+    let alone = activity_of(
+        "DRAW",
+        json!({ "prizes": [prize_of(&one, Some(1), 1)], "customRules": [{ "customRuleId": count }] }),
+    );
+    let make = "mutation($input: ActivityCreateInput!) { activityCreate(input: $input) { userErrors { code field } } }";
+    assert_eq!(app.refused(&app.owner("alpha").await, make, json!({ "input": alone })).await, ["INVALID_INPUT"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_endpoint_allowed_and_nobody_could_draw_is_told() {
+    let app = TestApp::start().await;
+    let partner = Partner::start().await;
+    let rule = register(&app, "DRAW_RULE", partner.url.as_str(), json!([])).await;
+    let activity = ruled(&app, json!([{ "customRuleId": rule }]), json!({ "chancesPerHolder": 1 })).await;
+    let person = app.person("alpha", 1).await;
+    partner.play(Script::slow(Duration::from_millis(800), Script::Answer(json!({ "code": 200, "lottery": 3 }))));
+    let owner = app.owner("alpha").await;
+    let pause = async {
+        crate::support::play::until("it is asked", async || app.count("SELECT count(*) FROM consultations") == 1).await;
+        app.done(&owner, crate::support::play::PAUSE, json!({ "id": activity })).await;
+    };
+    // Of two wishes with one chance, the endpoint hears of one.
+    let both = async { join_all([send(&app, &person, &activity, 1), send(&app, &person, &activity, 1)]).await };
+    let (answers, ()) = futures_util::join!(both, pause);
+    let codes: Vec<&str> = answers.iter().map(code).collect();
+    assert!(codes.contains(&"PAUSED") && codes.contains(&"BEING_DECIDED"), "{codes:?}");
+    assert_eq!(partner.asked().len(), 1);
+    crate::support::play::until("it is told", async || {
+        app.sql("SELECT coalesce(max(data ->> 'reason'), '') FROM events WHERE type = 'custom_rule.unused'") == "PAUSED"
+    })
+    .await;
+    assert_eq!(left(&app, &person, &activity).await, 1);
+    assert_eq!(app.count("SELECT count(*) FROM draws"), 0);
+    app.sums_hold();
 }
 
 #[tokio::test(flavor = "multi_thread")]

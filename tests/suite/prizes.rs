@@ -257,6 +257,19 @@ async fn no_claim_code_is_given_twice_whoever_comes_at_once() {
     let list = codes("e", 1..=29).into_iter().chain(["a-1".into()]).collect::<Vec<_>>();
     here.done(&owner, CODES, json!({ "prize": prizes[0], "codes": list, "key": key() })).await;
     assert_eq!(here.refused(&owner, PUBLISH, json!({ "id": later, "key": key() })).await, ["DUPLICATE_CODE"]);
+
+    // Nor where two go public at once, with the same codes in another order.
+    let mut pair = Vec::new();
+    for (name, list) in [("up", codes("f", 1..=30)), ("down", codes("f", 1..=30).into_iter().rev().collect())] {
+        let (activity, prizes) = approved(&here, "DRAW", input()).await;
+        here.done(&owner, CODES, json!({ "prize": prizes[0], "codes": list, "key": name })).await;
+        pair.push(activity);
+    }
+    let both = [(&here, &pair[0]), (&there, &pair[1])]
+        .map(|(server, id)| server.refused(&owner, PUBLISH, json!({ "id": id, "key": key() })));
+    let mut both = join_all(both).await;
+    both.sort();
+    assert_eq!(both, [vec![], vec!["DUPLICATE_CODE".to_owned()]]);
     let id = prizes[0].parse::<PrizeId>().expect("an ID").uuid();
     assert_eq!(
         here.count(&format!("SELECT count(*) FROM prize_lots WHERE prize_id = '{id}' AND allotment_id IS NOT NULL")),

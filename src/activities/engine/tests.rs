@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::activities::model::{ActivityId, PrizeId, PrizeKind, PrizePlanId};
-use crate::activities::terms::Lot;
+use crate::activities::terms::{Lot, Rulings};
 use crate::catalog::model::CollectibleId;
 
 const SEED: Seed = [3; 32];
@@ -62,6 +62,7 @@ fn rules(plans: Vec<Plan>) -> Rules {
         draws_per_day: None,
         wins_per_holder: None,
         wins_per_day: None,
+        rulings: Rulings::None,
         plans,
     })
 }

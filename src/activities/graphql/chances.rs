@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::objects::ActivityObject;
 use crate::activities::draw_code::{self, CodesRequest};
 use crate::activities::grant::{self, GrantRow, Granted};
-use crate::activities::loaders::{DoneOf, RuleOf, RuleTagsOf};
+use crate::activities::loaders::{CodeBatchesOf, DoneOf, RuleOf, RuleTagsOf};
 use crate::activities::model::{
     ActivityId, ActivityUserError, ChanceEntry, ChanceEntryId, ChanceReason, DrawCodeBatch, DrawCodeBatchId,
     ParticipationRule, Task, TaskId, TaskKind,
@@ -146,6 +146,15 @@ impl TaskObject {
         self.0.on_trust
     }
 
+    /// The codes that were made for it, to the enterprise alone; at most a hundred batches.
+    async fn code_batches(&self, ctx: &Context<'_>) -> Result<Option<Vec<DrawCodeBatchObject>>> {
+        if ctx.request().enterprise().is_err() {
+            return Ok(None);
+        }
+        let batches = ctx.loaders().one(CodeBatchesOf(self.0.id)).await.map_err(raise)?.unwrap_or_default();
+        Ok(Some(batches.into_iter().map(DrawCodeBatchObject).collect()))
+    }
+
     /// How often the holder who asks has done it today. Nothing where the caller is no holder.
     async fn viewer_done_today(&self, ctx: &Context<'_>) -> Result<Option<i64>> {
         Ok(done(ctx, self.0.id).await?.map(|(today, _)| today))
@@ -226,8 +235,9 @@ impl DrawCodeBatchObject {
         self.0.uses
     }
 
-    /// Where their file is served, with the token of whoever may run activities: a code a line. Not for a word of one's own.
-    async fn path(&self) -> String {
+    /// Where their file is served, with the token of whoever may run activities: a code a line. None for a word of the
+    /// enterprise's own.
+    async fn path(&self) -> Option<String> {
         draw_code::path(&self.0)
     }
 

@@ -319,8 +319,10 @@ impl CustomRulesMutation {
 
 async fn set_state(ctx: &Context<'_>, id: CustomRuleId, state: CustomRuleState) -> Result<CustomRulePayload> {
     let scope = ctx.request().enterprise().map_err(raise)?;
-    let outcome =
-        payload::run(ctx, ActivityUserError::from_problem, || custom_rule::set_state(ctx.platform(), scope, id, state))
-            .await?;
+    let callbacks = ctx.data_unchecked::<Arc<Callbacks>>();
+    let outcome = payload::run(ctx, ActivityUserError::from_problem, || {
+        custom_rule::set_state(ctx.platform(), callbacks, scope, id, state)
+    })
+    .await?;
     Ok(CustomRulePayload { custom_rule: outcome.value.map(CustomRuleObject), user_errors: outcome.user_errors })
 }

@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::*;
 use crate::activities::anchor;
 use crate::activities::engine::LotLeft;
-use crate::activities::model::PrizePlanId;
-use crate::activities::terms::{Lot, Plan, Prize};
+use crate::activities::model::{PrizeKind, PrizePlanId};
+use crate::activities::terms::{Lot, Plan, Prize, Rulings};
 use crate::activities::verify;
 use crate::catalog::model::CollectibleId;
 use crate::ledger::checkpoint::{Checkpoint, LedgerKeys};
@@ -34,9 +34,13 @@ fn keys() -> LedgerKeys {
 
 /// A blind box, a plain prize that soon is gone, and a plan for chosen people.
 fn terms(exhaustion: Exhaustion, limited: bool) -> Terms {
-    let lot =
-        |number| Lot { collectible: CollectibleId::from_uuid(Uuid::from_u128(number)), first_serial: 5, quantity: 4 };
+    let lot = |number| Lot {
+        collectible: Some(CollectibleId::from_uuid(Uuid::from_u128(number))),
+        first_serial: 5,
+        quantity: 4,
+    };
     let prize = |number: u128, odds_per_million, lots| Prize {
+        kind: PrizeKind::Collectible,
         id: PrizeId::from_uuid(Uuid::from_u128(number)),
         name_chinese: "奖".into(),
         name_english: "Prize".into(),
@@ -76,6 +80,7 @@ fn terms(exhaustion: Exhaustion, limited: bool) -> Terms {
         draws_per_day: None,
         wins_per_holder: limited.then_some(3),
         wins_per_day: None,
+        rulings: Rulings::None,
         plans: vec![plan, chosen],
     }
 }
@@ -90,7 +95,9 @@ fn played(terms: &Terms, draws: u64, client_seed: &str) -> Vec<Document> {
         let (who, previous) = (Participant([(number % 5) as u8; 16]), turn.head.hash);
         turn.at = at(number as i64);
         turn.accounts.entry(who).or_default().chosen = u64::from(number % 5 < 2) << 1;
-        let made = turn.replay(who, client_seed, 0, |of| Numbers::new(&SEED, of)).expect("nothing is refused");
+        let made = turn
+            .replay(who, Drawn { client_seed, index: 0, ruling: Ruling::Free }, |of| Numbers::new(&SEED, of))
+            .expect("nothing is refused");
         let piece = made.awarded.and_then(|award| award.piece);
         Document {
             format: FORMAT.into(),
@@ -106,6 +113,7 @@ fn played(terms: &Terms, draws: u64, client_seed: &str) -> Vec<Document> {
                 index: 0,
                 client_seed: client_seed.into(),
                 open_plans: format!("{:x}", made.open_plans),
+                ruling: None,
                 numbers: verify::numbers(&made.steps),
                 awarded: made.awarded.map(|award| rules.prize(award.place).id),
                 serial: piece.map(|piece| piece.serial),

@@ -128,11 +128,11 @@ pub async fn lock_watch_in(tx: &TenantTx, activity: ActivityId) -> Result<Option
     .await
 }
 
-/// Puts the next look down: none, at once, or at the full hour.
+/// Puts the next look down: none, at once, or at the full minute.
 pub async fn set_watch_in(tx: &TenantTx, activity: ActivityId, day: i32, next: Look) -> Result<(), Fault> {
     let statement = statement(
         "UPDATE draw_watches
-            SET day = $3, due_at = CASE WHEN $4 THEN NULL WHEN $5 THEN now() ELSE date_trunc('hour', now(), 'UTC') + interval '1 hour' END
+            SET day = $3, due_at = CASE WHEN $4 THEN NULL WHEN $5 THEN now() ELSE date_trunc('minute', now()) + interval '1 minute' END
           WHERE tenant_id = $1 AND activity_id = $2",
     )
     .bind::<SqlUuid, _>(tx.tenant())
@@ -148,8 +148,8 @@ pub async fn set_watch_in(tx: &TenantTx, activity: ActivityId, day: i32, next: L
 pub enum Look {
     Never,
     AtOnce,
-    /// Days in Shanghai begin with an hour.
-    AtTheHour,
+    /// Days in Shanghai begin with a minute.
+    AtTheMinute,
 }
 
 /// Where an activity's chain stands.

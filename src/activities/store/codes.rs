@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use diesel::sql_types::{Array, Binary, Bool, Integer, Uuid as SqlUuid};
-use diesel::{ExpressionMethods, QueryDsl, QueryableByName};
+use diesel::sql_types::{Array, Binary, Integer, Uuid as SqlUuid};
+use diesel::{ExpressionMethods, QueryDsl};
 use uuid::Uuid;
 
-use crate::activities::model::{PrizeId, PrizePlanId};
+use crate::activities::model::PrizeId;
 use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::schema::prize_claim_codes;
@@ -65,27 +65,16 @@ pub async fn known(tx: &TenantTx, prize: PrizeId, hashes: &[Vec<u8>]) -> Result<
     Ok(rows.into_iter().collect())
 }
 
-/// Whether a code of this prize is one of another prize that is public, or belongs to these plans.
-pub async fn stand_elsewhere(tx: &TenantTx, prize: PrizeId, plans: &[PrizePlanId]) -> Result<bool, Fault> {
-    #[derive(QueryableByName)]
-    struct Found {
-        #[diesel(sql_type = Bool)]
-        found: bool,
-    }
+/// Makes the codes of a prize public; how many of them no other public prize has.
+pub async fn publish_in(tx: &TenantTx, prize: PrizeId) -> Result<usize, Fault> {
     let statement = statement(
-        "SELECT EXISTS (
-            SELECT FROM prize_claim_codes AS code
-              JOIN prize_claim_codes AS other
-                ON other.tenant_id = code.tenant_id AND other.code_hash = code.code_hash AND other.prize_id <> code.prize_id
-              JOIN prizes AS prize ON prize.tenant_id = other.tenant_id AND prize.id = other.prize_id
-             WHERE code.tenant_id = $1 AND other.tenant_id = $1 AND prize.tenant_id = $1 AND code.prize_id = $2
-               AND (prize.published OR prize.plan_id = ANY($3))) AS found",
+        "INSERT INTO published_claim_codes (tenant_id, code_hash)
+         SELECT $1, code_hash FROM prize_claim_codes WHERE tenant_id = $1 AND prize_id = $2 ORDER BY code_hash
+         ON CONFLICT DO NOTHING",
     )
     .bind::<SqlUuid, _>(tx.tenant())
-    .bind::<SqlUuid, _>(prize)
-    .bind::<Array<SqlUuid>, _>(plans.to_vec());
-    let row: Found = tx.one(statement).await?;
-    Ok(row.found)
+    .bind::<SqlUuid, _>(prize);
+    tx.execute(statement).await
 }
 
 /// The code that belongs to a piece of a prize, sealed for its own ID.

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, insert_into, update};
+use diesel::sql_types::{Array, Text, Uuid as SqlUuid};
+use diesel::{ExpressionMethods, QueryDsl, SelectableHelper, delete, insert_into, update};
 use serde_json::Value;
 
 use crate::activities::model::{ActivityId, CustomRule, CustomRuleId, CustomRuleKind, CustomRuleState};
 use crate::paged;
+use crate::platform::db::statement;
 use crate::platform::fault::Fault;
 use crate::platform::page::Page;
 use crate::schema::{activity_custom_rules, consultations, custom_rules};
@@ -136,6 +138,8 @@ pub struct Consultation {
     pub input_hash: Vec<u8>,
     pub answer: Option<Value>,
     pub asked_at: DateTime<Utc>,
+    /// Whether a draw has used the answer up.
+    pub drawn: bool,
 }
 
 /// Writes the intent to ask, unless there is one. Whether it is new, and what there is, under lock.
@@ -155,25 +159,78 @@ pub async fn intend_in(
         consultations::asked_at.eq(now),
     );
     let new = tx.execute(insert_into(consultations::table).values(row).on_conflict_do_nothing()).await? == 1;
-    let (input_hash, answer, asked_at) = tx
+    let (input_hash, answer, asked_at, drawn_at): (_, _, _, Option<DateTime<Utc>>) = tx
         .one(
             consultations::table
                 .filter(consultations::tenant_id.eq(tx.tenant()))
                 .filter(consultations::activity_id.eq(activity))
                 .filter(consultations::holder_id.eq(holder))
                 .filter(consultations::key.eq(key.as_str().to_owned()))
-                .select((consultations::input_hash, consultations::answer, consultations::asked_at))
+                .select((
+                    consultations::input_hash,
+                    consultations::answer,
+                    consultations::asked_at,
+                    consultations::drawn_at,
+                ))
                 .for_no_key_update(),
         )
         .await?;
-    Ok((new, Consultation { input_hash, answer, asked_at }))
+    Ok((new, Consultation { input_hash, answer, asked_at, drawn: drawn_at.is_some() }))
 }
 
-/// Says since when it is being asked.
+/// Whether another wish of the holder's in the activity has been asked about since a moment, and is not answered.
+pub async fn is_another_asked(
+    tx: &TenantTx,
+    activity: ActivityId,
+    (holder, key): (HolderId, &IdempotencyKey),
+    since: DateTime<Utc>,
+) -> Result<bool, Fault> {
+    let others: i64 = tx
+        .one(
+            consultations::table
+                .filter(consultations::tenant_id.eq(tx.tenant()))
+                .filter(consultations::activity_id.eq(activity))
+                .filter(consultations::holder_id.eq(holder))
+                .filter(consultations::key.ne(key.as_str().to_owned()))
+                .filter(consultations::answer.is_null())
+                .filter(consultations::asked_at.gt(since))
+                .count(),
+        )
+        .await?;
+    Ok(others > 0)
+}
+
+/// Answers that a batch has drawn by: each serves once.
+pub async fn set_drawn_in(tx: &TenantTx, activity: ActivityId, of: &[(HolderId, IdempotencyKey)]) -> Result<(), Fault> {
+    if of.is_empty() {
+        return Ok(());
+    }
+    let statement = statement(
+        "UPDATE consultations AS asked SET drawn_at = now() FROM unnest($3, $4) AS drawn (holder_id, key)
+          WHERE asked.tenant_id = $1 AND asked.activity_id = $2 AND asked.holder_id = drawn.holder_id AND asked.key = drawn.key
+            AND asked.answer IS NOT NULL AND asked.drawn_at IS NULL",
+    )
+    .bind::<SqlUuid, _>(tx.tenant())
+    .bind::<SqlUuid, _>(activity)
+    .bind::<Array<SqlUuid>, _>(of.iter().map(|(holder, _)| *holder).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(of.iter().map(|(_, key)| key.as_str().to_owned()).collect::<Vec<_>>());
+    tx.execute_exactly(of.len(), statement).await
+}
+
+/// Nobody draws in the activity any more.
+pub async fn delete_consultations_in(tx: &TenantTx, activity: ActivityId) -> Result<(), Fault> {
+    let statement = delete(consultations::table)
+        .filter(consultations::tenant_id.eq(tx.tenant()))
+        .filter(consultations::activity_id.eq(activity));
+    tx.execute(statement).await.map(drop)
+}
+
+/// Says since when it is being asked, where it still is as the caller has left it.
 pub async fn ask_in(
     tx: &TenantTx,
     activity: ActivityId,
     (holder, key): (HolderId, &IdempotencyKey),
+    before: DateTime<Utc>,
     since: DateTime<Utc>,
 ) -> Result<(), Fault> {
     let statement = update(consultations::table)
@@ -182,17 +239,18 @@ pub async fn ask_in(
         .filter(consultations::holder_id.eq(holder))
         .filter(consultations::key.eq(key.as_str().to_owned()))
         .filter(consultations::answer.is_null())
+        .filter(consultations::asked_at.eq(before))
         .set(consultations::asked_at.eq(since));
     tx.execute(statement).await.map(drop)
 }
 
-/// Keeps an answer, unless there is one. Whether this one is kept.
+/// Keeps an answer, unless somebody else has asked since. Whether this one is kept.
 pub async fn answer_in(
     tx: &TenantTx,
     activity: ActivityId,
     (holder, key): (HolderId, &IdempotencyKey),
     answer: Value,
-    now: DateTime<Utc>,
+    (asked_at, now): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<bool, Fault> {
     let statement = update(consultations::table)
         .filter(consultations::tenant_id.eq(tx.tenant()))
@@ -200,6 +258,7 @@ pub async fn answer_in(
         .filter(consultations::holder_id.eq(holder))
         .filter(consultations::key.eq(key.as_str().to_owned()))
         .filter(consultations::answer.is_null())
+        .filter(consultations::asked_at.eq(asked_at))
         .set((consultations::answer.eq(Some(answer)), consultations::answered_at.eq(Some(now))));
     Ok(tx.execute(statement).await? == 1)
 }

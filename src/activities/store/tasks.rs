@@ -65,33 +65,25 @@ pub async fn tasks_by_id(tx: &TenantTx, ids: &[TaskId]) -> Result<HashMap<TaskId
     Ok(rows.into_iter().map(|row| (row.id, row)).collect())
 }
 
-#[derive(QueryableByName)]
-struct HolderRow {
-    #[diesel(sql_type = SqlUuid)]
-    holder_id: HolderId,
-}
-
-/// Makes participants of these holders, in the order given; those who were none before.
-pub async fn join_in(
-    tx: &TenantTx,
-    activity: ActivityId,
-    holders: &[HolderId],
-    chances: i32,
-) -> Result<Vec<HolderId>, Fault> {
-    let rows: Vec<HolderRow> = tx
-        .load(
-            statement(
-                "INSERT INTO participants (tenant_id, activity_id, holder_id, granted)
-                 SELECT $1, $2, holder, $4 FROM unnest($3) AS holder
-                 ON CONFLICT DO NOTHING RETURNING holder_id",
-            )
-            .bind::<SqlUuid, _>(tx.tenant())
-            .bind::<SqlUuid, _>(activity)
-            .bind::<Array<SqlUuid>, _>(holders.to_vec())
-            .bind::<Integer, _>(chances),
-        )
-        .await?;
-    Ok(rows.into_iter().map(|row| row.holder_id).collect())
+/// Makes participants of these holders, in the order given, who are none yet. One who has become one meanwhile is
+/// contention: the next try knows them.
+pub async fn join_in(tx: &TenantTx, activity: ActivityId, holders: &[HolderId], chances: i32) -> Result<(), Fault> {
+    if holders.is_empty() {
+        return Ok(());
+    }
+    let statement = statement(
+        "INSERT INTO participants (tenant_id, activity_id, holder_id, granted)
+         SELECT $1, $2, holder, $4 FROM unnest($3) AS holder
+         ON CONFLICT DO NOTHING",
+    )
+    .bind::<SqlUuid, _>(tx.tenant())
+    .bind::<SqlUuid, _>(activity)
+    .bind::<Array<SqlUuid>, _>(holders.to_vec())
+    .bind::<Integer, _>(chances);
+    match tx.execute(statement).await? {
+        joined if joined == holders.len() => Ok(()),
+        joined => Err(Fault::Contended(anyhow::anyhow!("{joined} of {} participants were new", holders.len()))),
+    }
 }
 
 /// Adds to what participants were granted, each once.
@@ -219,6 +211,7 @@ pub async fn insert_batch_in(
         draw_code_batches::task_id.eq(batch.task_id),
         draw_code_batches::count.eq(batch.count),
         draw_code_batches::uses.eq(batch.uses),
+        draw_code_batches::word.eq(batch.word),
         draw_code_batches::sealed_secret.eq(sealed_secret),
         draw_code_batches::created_at.eq(batch.created_at),
     );
@@ -253,6 +246,35 @@ pub async fn batches_by_id(
         )
         .await?;
     Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+}
+
+/// In the order in which they were made.
+pub async fn batches_of_tasks(tx: &TenantTx, ids: &[TaskId]) -> Result<HashMap<TaskId, Vec<DrawCodeBatch>>, Fault> {
+    let rows: Vec<DrawCodeBatch> = tx
+        .load(
+            draw_code_batches::table
+                .filter(draw_code_batches::tenant_id.eq(tx.tenant()))
+                .filter(draw_code_batches::task_id.eq_any(ids.to_vec()))
+                .order((draw_code_batches::task_id, draw_code_batches::id))
+                .select(DrawCodeBatch::as_select()),
+        )
+        .await?;
+    let mut batches: HashMap<TaskId, Vec<DrawCodeBatch>> = HashMap::new();
+    for batch in rows {
+        batches.entry(batch.task_id).or_default().push(batch);
+    }
+    Ok(batches)
+}
+
+/// How many batches a task has.
+pub async fn count_batches(tx: &TenantTx, task: TaskId) -> Result<i64, Fault> {
+    tx.one(
+        draw_code_batches::table
+            .filter(draw_code_batches::tenant_id.eq(tx.tenant()))
+            .filter(draw_code_batches::task_id.eq(task))
+            .count(),
+    )
+    .await
 }
 
 pub async fn sealed_secret(tx: &TenantTx, batch: DrawCodeBatchId) -> Result<Option<Vec<u8>>, Fault> {

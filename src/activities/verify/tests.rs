@@ -3,7 +3,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::activities::model::{PrizeKind, PrizePlanId};
-use crate::activities::terms::{Exhaustion, Lot, Plan, Prize};
+use crate::activities::terms::{Exhaustion, Lot, Plan, Prize, Rulings};
 use crate::catalog::model::CollectibleId;
 
 const SEED: Seed = [9; 32];
@@ -55,6 +55,7 @@ fn terms() -> Terms {
         draws_per_day: Some(6),
         wins_per_holder: None,
         wins_per_day: None,
+        rulings: Rulings::None,
         plans: vec![plan, chosen],
     }
 }

@@ -40,7 +40,7 @@ impl ChangeObject {
         self.version
     }
 
-    /// The mutation that made it; `collectibleReview` is the house's decision, `issuance` a step on the way to the ledger.
+    /// The mutation that made it; "collectibleReview" is the house's decision, "issuance" a step on the way to the ledger.
     async fn action(&self) -> &str {
         &self.action
     }

@@ -38,7 +38,6 @@ pub async fn has(tx: &TenantTx, holder: HolderId, kind: IdentityKind) -> Result<
     .await
 }
 
-/// Ties an identity to a holder. One that somebody else has tied meanwhile is contention: the next try finds it.
 /// Somebody else's name for a holder, sealed.
 pub async fn sealed_name(tx: &TenantTx, holder: HolderId, kind: IdentityKind) -> Result<Option<Vec<u8>>, Fault> {
     tx.optional(
@@ -53,6 +52,7 @@ pub async fn sealed_name(tx: &TenantTx, holder: HolderId, kind: IdentityKind) ->
     .await
 }
 
+/// Ties an identity to a holder. One that somebody else has tied meanwhile is contention: the next try finds it.
 pub async fn insert_in(tx: &TenantTx, holder: HolderId, identity: &Identity) -> Result<(), Fault> {
     let row = (
         holder_identities::tenant_id.eq(tx.tenant()),
