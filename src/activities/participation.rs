@@ -10,11 +10,11 @@ use std::net::{IpAddr, Ipv6Addr};
 use crate::activities::model::{ActivityErrorCode, ParticipationRule};
 use crate::platform::refusal::Refusal;
 use crate::wallets::model::HolderId;
-use crate::wallets::tag;
+use crate::wallets::{points, tag};
 
 /// What a rule may be set to.
 const MAXIMUM_TAGS: usize = 20;
-const MAXIMUM_POINTS: i64 = 1_000_000_000_000;
+const MAXIMUM_POINTS: i64 = points::MAXIMUM;
 const MAXIMUM_HOLDERS: i32 = 10_000;
 /// The longest name of a device, in bytes.
 const DEVICE_LENGTH: usize = 128;
@@ -55,8 +55,8 @@ impl Rule {
             require(
                 points.is_none_or(|points| (1..=MAXIMUM_POINTS).contains(&points)),
                 field,
-                "积分须为 1 到 1,000,000,000,000。",
-                "Points lie between 1 and 1,000,000,000,000.",
+                "积分须为 1 到 2,000,000,000。",
+                "Points lie between 1 and 2,000,000,000.",
             )?;
         }
         for (most, field) in

@@ -92,7 +92,8 @@ pub async fn add(
         ));
     }
     let hashes: Vec<Vec<u8>> = new.iter().map(|code| hash(&data_key, code)).collect();
-    let known = codes::known(&tx, id, &hashes).await?;
+    let mut known = codes::known(&tx, id, &hashes).await?;
+    known.extend(codes::published(&tx, &hashes).await?);
     if let Some(place) = hashes.iter().position(|hash| known.contains(hash)) {
         return Err(Refusal::at(format!("codes.{place}"), ActivityErrorCode::DuplicateCode));
     }

@@ -39,5 +39,7 @@ fn summary(verified: &Verified) -> String {
         "the seed is not revealed yet, so the numbers were taken as they were recorded: ask again after settlement"
     };
     let head = hex(head);
-    format!("ok: {draws} draws of {participants} participants, {wins} of them won\n{numbers}\nthe last hash is {head}")
+    format!(
+        "ok: {draws} draws of {participants} participants, {wins} of them won\n{numbers}\nthe last hash is {head}: an anchor on the ledger, or a hash noted before, shows whether draws are missing behind it"
+    )
 }

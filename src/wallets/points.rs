@@ -20,8 +20,8 @@ use crate::wallets::store::tags;
 
 const OPERATION: &str = "pointsAdjust";
 const MAXIMUM_ROWS: usize = 1000;
-/// Of one change, and of a balance.
-const MAXIMUM: i64 = 1_000_000_000_000;
+/// Of one change, and of a balance: what a whole number of GraphQL holds.
+pub const MAXIMUM: i64 = 2_000_000_000;
 
 /// Points given to a holder, or taken, under a name that the enterprise uses once.
 #[derive(Clone, Debug, Serialize)]
@@ -97,8 +97,8 @@ pub async fn adjust(
             return Err(Refusal::explained(
                 field(),
                 HolderErrorCode::InvalidInput,
-                "积分余额不能超过 1,000,000,000,000。",
-                "Nobody has more than 1,000,000,000,000 points; give fewer.",
+                "积分余额不能超过 2,000,000,000。",
+                "Nobody has more than 2,000,000,000 points; give fewer.",
             ));
         }
         *sums.entry(row.holder).or_default() += row.delta;
@@ -149,8 +149,8 @@ fn check(rows: &[Adjustment]) -> Result<(), Refusal<HolderErrorCode>> {
         if row.delta == 0 || row.delta.checked_abs().is_none_or(|size| size > MAXIMUM) {
             return explain(
                 format!("adjustments.{place}.delta"),
-                "积分变动不能为 0，且绝对值不超过 1,000,000,000,000。",
-                "A change is not 0, and at most 1,000,000,000,000 either way.",
+                "积分变动不能为 0，且绝对值不超过 2,000,000,000。",
+                "A change is not 0, and at most 2,000,000,000 either way.",
             );
         }
         if !is_reference(&row.reference) || !references.insert(&row.reference) {

@@ -255,8 +255,9 @@ async fn no_claim_code_is_given_twice_whoever_comes_at_once() {
     // A code that is public stands under no second prize.
     let (later, prizes) = approved(&here, "DRAW", input()).await;
     let list = codes("e", 1..=29).into_iter().chain(["a-1".into()]).collect::<Vec<_>>();
-    here.done(&owner, CODES, json!({ "prize": prizes[0], "codes": list, "key": key() })).await;
-    assert_eq!(here.refused(&owner, PUBLISH, json!({ "id": later, "key": key() })).await, ["DUPLICATE_CODE"]);
+    let refused = json!({ "prize": prizes[0], "codes": list, "key": key() });
+    assert_eq!(here.refused(&owner, CODES, refused).await, ["DUPLICATE_CODE"], "when it is handed in");
+    assert_eq!(here.refused(&owner, PUBLISH, json!({ "id": later, "key": key() })).await, ["NOT_ENOUGH_CODES"]);
 
     // Nor where two go public at once, with the same codes in another order.
     let mut pair = Vec::new();

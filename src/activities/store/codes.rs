@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::activities::model::PrizeId;
 use crate::platform::db::statement;
 use crate::platform::fault::Fault;
-use crate::schema::prize_claim_codes;
+use crate::schema::{prize_claim_codes, published_claim_codes};
 use crate::tenancy::scope::TenantTx;
 
 /// A code before it is written.
@@ -60,6 +60,19 @@ pub async fn known(tx: &TenantTx, prize: PrizeId, hashes: &[Vec<u8>]) -> Result<
                 .filter(prize_claim_codes::prize_id.eq(prize))
                 .filter(prize_claim_codes::code_hash.eq_any(hashes.to_vec()))
                 .select(prize_claim_codes::code_hash),
+        )
+        .await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Which of these hashes stand under a prize that is public.
+pub async fn published(tx: &TenantTx, hashes: &[Vec<u8>]) -> Result<HashSet<Vec<u8>>, Fault> {
+    let rows: Vec<Vec<u8>> = tx
+        .load(
+            published_claim_codes::table
+                .filter(published_claim_codes::tenant_id.eq(tx.tenant()))
+                .filter(published_claim_codes::code_hash.eq_any(hashes.to_vec()))
+                .select(published_claim_codes::code_hash),
         )
         .await?;
     Ok(rows.into_iter().collect())
