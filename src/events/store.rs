@@ -54,7 +54,7 @@ pub async fn publish_in(tx: &TenantTx, ids: &[EventId], first_sequence: i64) -> 
     let statement = statement(
         "WITH taken AS (
              DELETE FROM outbox USING unnest($2) WITH ORDINALITY AS place (id, position)
-              WHERE outbox.tenant_id = $1 AND outbox.id = place.id
+              WHERE outbox.tenant_id = $1 AND outbox.id = ANY($2) AND outbox.id = place.id
              RETURNING outbox.id, place.position, type, subject_id, subject_version, data, occurred_at
          )
          INSERT INTO events (tenant_id, id, sequence, type, subject_id, subject_version, data, occurred_at)

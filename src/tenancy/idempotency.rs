@@ -163,7 +163,8 @@ pub async fn look_up_in<T: DeserializeOwned>(
         "SELECT found.principal, found.key, found.input_hash, found.result
            FROM unnest($3, $4) AS wanted (principal, key)
            JOIN idempotency_keys AS found
-             ON found.tenant_id = $1 AND found.principal = wanted.principal AND found.operation = $2 AND found.key = wanted.key",
+             ON found.tenant_id = $1 AND found.principal = wanted.principal AND found.operation = $2 AND found.key = wanted.key
+          WHERE found.tenant_id = $1 AND found.principal = ANY($3) AND found.key = ANY($4)",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<Text, _>(operation)

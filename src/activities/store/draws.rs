@@ -242,7 +242,7 @@ pub async fn move_participants_in(tx: &TenantTx, activity: ActivityId, played: &
                 day = change.day, day_draws = change.day_draws, day_wins = change.day_wins, day_free = change.day_free
            FROM unnest($3, $4, $5, $6, $7, $8, $9, $10)
                 AS change (holder_id, draws, wins, granted, day, day_draws, day_wins, day_free)
-          WHERE known.tenant_id = $1 AND known.activity_id = $2 AND known.holder_id = change.holder_id",
+          WHERE known.tenant_id = $1 AND known.activity_id = $2 AND known.holder_id = ANY($3) AND known.holder_id = change.holder_id",
         tx,
         activity,
         played,

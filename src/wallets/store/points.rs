@@ -56,7 +56,7 @@ pub async fn move_in(tx: &TenantTx, sums: &[(HolderId, i64)]) -> Result<(), Faul
     let statement = statement(
         "UPDATE point_accounts AS account SET balance = account.balance + change.delta
            FROM unnest($2, $3) AS change (holder_id, delta)
-          WHERE account.tenant_id = $1 AND account.holder_id = change.holder_id",
+          WHERE account.tenant_id = $1 AND account.holder_id = ANY($2) AND account.holder_id = change.holder_id",
     )
     .bind::<SqlUuid, _>(tx.tenant())
     .bind::<Array<SqlUuid>, _>(sums.iter().map(|(holder, _)| *holder).collect::<Vec<_>>())
